@@ -1,0 +1,70 @@
+# Every target does its own set-up; what takes long says so and is done once, into .cache/ and node_modules/.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+SOURCES := $(shell find src packages/*/src -name '*.ts') build.ts
+TIERS := unit kernel kube runtime
+ETCD := $(if $(KUBEBUILDER_ASSETS),,etcd-server etcd-client)
+RUN_PACKAGES := nftables iproute2 iputils-ping util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD)
+
+.PHONY: help
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+.PHONY: setup
+setup: packages build ## what is needed to run: Debian packages, Node.js, the bundle and node_modules/.bin/mnpd
+
+.PHONY: build
+build: dist/mnpd.mjs node_modules/.bin/mnpd
+
+.PHONY: demo
+demo: setup ## pods on two networks, some policies, who reaches whom before, during and after an edit
+	@node demo/main.ts
+
+.PHONY: test
+test: setup-test ## every test of every tier
+	@test/tools/run-tiers $(TIERS)
+
+.PHONY: $(TIERS:%=test-%)
+$(TIERS:%=test-%): test-%: setup-test # one tier alone
+	@test/tools/run-tiers $*
+
+.PHONY: check
+check: node_modules/.stamp ## types, format and lint
+	@tsc --noEmit
+	@biome check
+
+.PHONY: bench
+bench: setup-test ## the measured figures, as ratios to a bare nft in the same run
+	@node bench/main.ts
+
+.PHONY: setup-test
+setup-test: test-packages build $(if $(KUBEBUILDER_ASSETS),,.cache/bin/kube-apiserver)
+
+.PHONY: packages test-packages
+packages:
+	@test/tools/install-packages $(RUN_PACKAGES)
+test-packages:
+	@test/tools/install-packages $(TEST_PACKAGES)
+
+node_modules/.stamp: package.json package-lock.json packages/nftables-json/package.json
+	@command -v npm >/dev/null || { echo 'make: npm is needed (any version of Node.js brings it)' >&2; exit 2; }
+	@echo 'installing npm packages, Node.js among them'
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+dist/mnpd.mjs: node_modules/.stamp $(SOURCES)
+	@node build.ts
+
+node_modules/.bin/mnpd: node_modules/.stamp bin/mnpd
+	@ln -sfn ../../bin/mnpd $@
+
+.cache/bin/kube-apiserver: test/tools/kube-apiserver/go.mod test/tools/kube-apiserver/go.sum
+	@test/tools/build-kube-apiserver $(CURDIR)/$@
+
+.PHONY: clean
+clean: ## removes what was built, but not the caches
+	@rm -rf dist

@@ -1,0 +1,135 @@
+/**
+ * What a table holds at a point of a transaction. It answers what can be referred to, and in the end it is
+ * what the kernel should list once the transaction is done: the other side of `sameTable`.
+ */
+import { canonicalElement } from './canonical-values.ts'
+import { DanglingReference, DuplicateName, InvalidValue, type Referent } from './errors.ts'
+import type { Expression } from './expression-types.ts'
+import type { ListedChain, ListedTable } from './listing-types.ts'
+import type { Reference } from './references.ts'
+import type { Counter, MapElement, NamedMap, NamedSet, Rule, SetType, Table, TableKey } from './types.ts'
+
+type Holder = NamedSet | NamedMap
+
+export class Contents {
+  readonly key: TableKey
+  readonly #table: Table
+  readonly #chains = new Map<string, ListedChain & { rules: Rule[] }>()
+  readonly #holders = new Map<string, Holder>()
+  readonly #counters = new Map<string, Counter>()
+  readonly #rest: Pick<ListedTable, 'unknown' | 'other'>
+
+  /** An empty table, or one as it was listed. */
+  constructor(table: Table | ListedTable) {
+    this.key = { family: table.family, name: table.name }
+    this.#table = table.comment === undefined ? this.key : { ...this.key, comment: table.comment }
+    this.#rest = { unknown: [] }
+    if (!('chains' in table)) return
+    this.#rest = { unknown: table.unknown, ...(table.other === undefined ? {} : { other: table.other }) }
+    for (const chain of table.chains) this.#chains.set(chain.name, { ...chain, rules: [...chain.rules] })
+    for (const holder of [...table.sets, ...table.maps]) this.#holders.set(holder.name, holder)
+    for (const counter of table.counters) this.#counters.set(counter.name, counter)
+  }
+
+  /** The whole as it is now, in the shape of a listing. */
+  get table(): ListedTable {
+    const holders = [...this.#holders.values()]
+    return {
+      ...this.#table,
+      chains: [...this.#chains.values()].map((chain) => ({ ...chain, rules: [...chain.rules] })),
+      sets: holders.filter((holder) => holder.map === undefined),
+      maps: holders.filter((holder) => holder.map !== undefined),
+      counters: [...this.#counters.values()],
+      ...this.#rest,
+    }
+  }
+
+  /** Throws DuplicateName when a chain, a counter, or a set or map has the name already. */
+  refuseTaken(referent: Referent, name: string): void {
+    const taken =
+      referent === 'chain' ? this.#chains : referent === 'counter' ? this.#counters : this.#holders
+    if (taken.has(name)) throw new DuplicateName(`the ${this.words}`, referent, name)
+  }
+
+  /** `table inet x`. */
+  get words(): string {
+    return `table ${this.key.family} ${this.key.name}`
+  }
+
+  addChain(chain: Omit<ListedChain, 'rules'>): void {
+    this.#chains.set(chain.name, { ...chain, rules: [] })
+  }
+
+  addHolder(holder: Holder): void {
+    this.#holders.set(holder.name, holder)
+  }
+
+  addCounter(counter: Counter): void {
+    this.#counters.set(counter.name, counter)
+  }
+
+  /** The chain, to which rules may be pushed. Throws DanglingReference. */
+  chain(from: string, name: string): ListedChain & { readonly rules: Rule[] } {
+    const chain = this.#chains.get(name)
+    if (chain === undefined) throw new DanglingReference(from, 'chain', name)
+    return chain
+  }
+
+  /** Throws DanglingReference. */
+  holder(from: string, name: string): Holder {
+    const holder = this.#holders.get(name)
+    if (holder === undefined) throw new DanglingReference(from, 'set', name)
+    return holder
+  }
+
+  /** Throws DanglingReference, also for a set that is a map and the other way round. */
+  forget(from: string, referent: 'chain' | 'set' | 'map' | 'counter', name: string): void {
+    const holder = this.#holders.get(name)
+    const gone =
+      referent === 'chain'
+        ? this.#chains.delete(name)
+        : referent === 'counter'
+          ? this.#counters.delete(name)
+          : (holder?.map === undefined) === (referent === 'set') && this.#holders.delete(name)
+    if (!gone) throw new DanglingReference(from, referent, name)
+  }
+
+  /** Throws DanglingReference, or InvalidValue for what is there but cannot be referred to so. */
+  resolve(from: string, { kind, name }: Reference): void {
+    if (kind === 'chain') {
+      if (this.chain(from, name).hook === undefined) return
+      throw new InvalidValue(from, name, 'is a base chain, to which nothing can jump')
+    }
+    if (kind === 'counter') {
+      if (!this.#counters.has(name)) throw new DanglingReference(from, 'counter', name)
+      return
+    }
+    const holder = this.#holders.get(name)
+    if (holder === undefined || (kind === 'map' && holder.map === undefined)) {
+      throw new DanglingReference(from, kind === 'map' ? 'map' : 'set', name)
+    }
+  }
+
+  addElements(name: string, elements: readonly (Expression | MapElement)[]): void {
+    const holder = this.holder('the transaction', name)
+    this.#holders.set(name, { ...holder, elem: [...(holder.elem ?? []), ...elements] } as Holder)
+  }
+
+  deleteElements(name: string, elements: readonly (Expression | MapElement)[]): void {
+    const holder = this.holder('the transaction', name)
+    const gone = new Set(elements.map((element) => keyOf(element, holder.type)))
+    const elem = (holder.elem ?? []).filter((element) => !gone.has(keyOf(element, holder.type)))
+    this.#holders.set(name, { ...holder, elem } as Holder)
+  }
+
+  flushHolder(name: string): void {
+    const { elem: _, ...empty } = this.holder('the transaction', name)
+    this.#holders.set(name, empty)
+  }
+}
+
+/** What tells one element from another: its value, without comment, life time and what it maps to. */
+function keyOf(element: Expression | MapElement, type: SetType): string {
+  const key = Array.isArray(element) ? element[0] : element
+  return canonicalElement(typeof key === 'object' && 'elem' in key ? key.elem.val : key, type)
+}

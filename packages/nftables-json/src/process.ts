@@ -1,0 +1,88 @@
+/** How nft is started: the one effect of this package, so that callers can put their own in its place. */
+import { randomUUID } from 'node:crypto'
+import { type FileHandle, open, unlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+
+export type ProcessOptions = {
+  /** What the process reads on its standard input; without it there is nothing to read. */
+  readonly input?: string
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+}
+
+/** How a process ended. */
+export type ProcessResult =
+  | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
+  /** It could not be started, ran too long, or was killed; `reason` says which, in words. */
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** Runs a program to its end. It does not reject for anything that the program does. */
+export type RunProcess = (
+  program: string,
+  args: readonly string[],
+  options: ProcessOptions,
+) => Promise<ProcessResult>
+
+/**
+ * By execa, which is imported at the first use: a daemon that holds libnftables in process never pays for it.
+ * Messages are asked for in English, since the outcome of nsenter is read from its words.
+ */
+export const runByExeca: RunProcess = async (program, args, { input, timeoutMs, signal }) => {
+  const { execa } = await import('execa')
+  let stdin: FileHandle | undefined
+  try {
+    stdin = input === undefined ? undefined : await namelessFile(input)
+    const result = await execa(program, args, {
+      // execa's types know the descriptors 3 to 9 only; its code takes any.
+      stdin: (stdin?.fd as 3 | undefined) ?? 'ignore',
+      timeout: timeoutMs,
+      ...(signal === undefined ? {} : { cancelSignal: signal }),
+      env: { LC_ALL: 'C' },
+      reject: false,
+    })
+    const { exitCode, stdout, stderr, timedOut, isCanceled } = result
+    if (exitCode === undefined || timedOut || isCanceled) {
+      return { kind: 'failed', reason: failure(result, timeoutMs) }
+    }
+    return { kind: 'exited', code: exitCode, stdout, stderr }
+  } catch (error) {
+    return { kind: 'failed', reason: `its input could not be written: ${String(error)}` }
+  } finally {
+    await stdin?.close()
+  }
+}
+
+/**
+ * A file with that text and without a name. nft opens `/dev/stdin` anew, which fails for the sockets that Node
+ * uses as pipes. And it opens it twice, for JSON and, when that is none, for its own text: a pipe is empty by
+ * then, and nft would exit with 0 having done nothing, where a file makes it say what is wrong.
+ */
+async function namelessFile(text: string): Promise<FileHandle> {
+  const file = await openNameless('/dev/shm').catch(() => openNameless(tmpdir()))
+  const bytes = Buffer.from(text)
+  for (let written = 0; written < bytes.length; ) {
+    written += (await file.write(bytes, written, bytes.length - written, written)).bytesWritten
+  }
+  return file
+}
+
+async function openNameless(directory: string): Promise<FileHandle> {
+  const path = `${directory}/nftables-json-${randomUUID()}`
+  const file = await open(path, 'wx+', 0o600)
+  await unlink(path)
+  return file
+}
+
+type Ended = {
+  readonly timedOut: boolean
+  readonly isCanceled: boolean
+  readonly signal?: string | undefined
+  readonly originalMessage?: string | undefined
+}
+
+function failure({ timedOut, isCanceled, signal, originalMessage }: Ended, timeoutMs: number): string {
+  if (timedOut) return `ran longer than ${timeoutMs} ms`
+  if (isCanceled) return 'was cancelled'
+  if (signal !== undefined) return `was killed by ${signal}`
+  return originalMessage ?? 'could not be started'
+}

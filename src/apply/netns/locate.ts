@@ -1,0 +1,94 @@
+/**
+ * Where a pod's network namespace is: told by the container runtime, or by the annotation `multi-networkpolicyd/netns`
+ * where there is no runtime to ask.
+ *
+ * Whoever may edit a pod may write the annotation. So with a runtime named by flag it is not read at all; and of two
+ * pods that claim one namespace the elder has it.
+ */
+import { nameOf, type Pod } from '../../compile/model.ts'
+import type { ContainerRuntime } from './cri.ts'
+import type { HostView } from './cri-host.ts'
+import { identityText, type Located, openNetns } from './open-netns.ts'
+
+export interface NetnsLocator {
+  locate(pod: Pod, signal: AbortSignal): Promise<Located>
+}
+
+/** Asks the container runtime. */
+export function runtimeLocator(runtime: ContainerRuntime, view: HostView): NetnsLocator {
+  return {
+    async locate(pod, signal) {
+      const { namespace, name, runtimeUid: uid } = pod
+      const sandbox = await runtime.sandboxOf({ namespace, name, uid }, signal)
+      switch (sandbox.kind) {
+        case 'found':
+          return openNetns(sandbox.path, view, sandbox.netns)
+        case 'no-sandbox':
+          return { kind: 'absent', reason: 'the container runtime has no ready sandbox for the pod' }
+        case 'host-network':
+          return { kind: 'absent', reason: 'its sandbox uses the network namespace of the node' }
+        case 'unavailable':
+          return { kind: 'unknown', reason: `the container runtime does not tell: ${sandbox.reason}` }
+        default:
+          return sandbox satisfies never
+      }
+    },
+  }
+}
+
+/** Reads the annotation. @param localPods the pods of this node, to tell who else claims a namespace. */
+export function annotationLocator(view: HostView, localPods: () => Iterable<Pod>): NetnsLocator {
+  return {
+    async locate(pod) {
+      if (pod.netns === undefined) {
+        return {
+          kind: 'absent',
+          reason: 'no container runtime is known and no annotation multi-networkpolicyd/netns',
+        }
+      }
+      const located = await openNetns(await view.resolve(pod.netns), view)
+      if (located.kind !== 'found') return located
+      const elder = await elderClaimant(pod, located.netns.id, view, localPods())
+      if (elder === undefined) return located
+      await located.netns[Symbol.asyncDispose]()
+      return {
+        kind: 'absent',
+        reason: `${pod.netns} is the network namespace of pod ${nameOf(elder)}, which is older`,
+      }
+    },
+  }
+}
+
+/** The first of the locators that finds one; where none does, what they all said. */
+export function firstLocator(locators: readonly NetnsLocator[]): NetnsLocator {
+  return {
+    async locate(pod, signal) {
+      const failures: Exclude<Located, { kind: 'found' }>[] = []
+      for (const locator of locators) {
+        const located = await locator.locate(pod, signal)
+        if (located.kind === 'found') return located
+        failures.push(located)
+      }
+      const kind = failures.some((failure) => failure.kind === 'unknown') ? 'unknown' : 'absent'
+      return { kind, reason: failures.map((failure) => failure.reason).join('; ') }
+    },
+  }
+}
+
+async function elderClaimant(
+  pod: Pod,
+  id: string,
+  view: HostView,
+  pods: Iterable<Pod>,
+): Promise<Pod | undefined> {
+  for (const other of pods) {
+    if (other.netns === undefined || nameOf(other) === nameOf(pod) || !isElder(other, pod)) continue
+    const found = await view.identify(await view.resolve(other.netns))
+    if (found.kind === 'netns' && identityText(found.identity) === id) return other
+  }
+  return undefined
+}
+
+function isElder(a: Pod, b: Pod): boolean {
+  return a.createdAt !== b.createdAt ? a.createdAt < b.createdAt : nameOf(a) < nameOf(b)
+}

@@ -1,0 +1,217 @@
+/**
+ * Holds a target (pods' network namespaces; later the OVN database) to what is desired, key by key.
+ *
+ * The whole contract with a target is Update, Delete, Prune. A key is never worked on twice at once; what is desired
+ * meanwhile waits, and only the latest of it is done. What fails is tried again with back-off for as long as it is
+ * desired. Nothing is pruned before the first desired state, which is there once every source is synced.
+ */
+import type { Clock } from '../clock.ts'
+
+export type Outcome =
+  | { readonly kind: 'done' }
+  /** Not now: to be tried again, and an Issue until then. */
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export interface Target<D> {
+  /** Makes the key's place as desired, in one step. */
+  update(key: string, desired: D, signal: AbortSignal): Promise<Outcome>
+  /** The key is desired no longer: takes away what stands in its place. */
+  delete(key: string, signal: AbortSignal): Promise<Outcome>
+  /**
+   * Names the keys, none of them desired, whose places may hold something that an earlier process left. Each is then
+   * deleted like any other, so that a key that is desired meanwhile is never pruned from under its update.
+   */
+  prune(desired: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]>
+}
+
+/** What stands of one key: undefined before the first outcome. */
+export interface KeyStatus {
+  readonly outcome: Outcome | undefined
+  readonly attempts: number
+}
+
+export interface ReconcilerOptions<D> {
+  readonly target: Target<D>
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** How many keys are worked on at once. */
+  readonly concurrency: number
+  /** Whether two desired values ask for the same; update is not called for the second. */
+  readonly same: (a: D, b: D) => boolean
+  readonly onOutcome: (key: string, outcome: Outcome) => void
+  readonly random?: () => number
+}
+
+type Wish<D> =
+  | { readonly kind: 'update'; readonly desired: D }
+  | { readonly kind: 'delete' }
+  | { readonly kind: 'prune' }
+
+interface Work<D> {
+  wish: Wish<D>
+  /** The wish changed or failed since the work on it began. */
+  pending: boolean
+  running: boolean
+  attempts: number
+  outcome: Outcome | undefined
+  retry: AbortController | undefined
+}
+
+const FIRST_RETRY_MS = 50
+const LAST_RETRY_MS = 5_000
+const PRUNE = ' prune'
+
+export class Reconciler<D> {
+  readonly #options: ReconcilerOptions<D>
+  readonly #work = new Map<string, Work<D>>()
+  readonly #ready: string[] = []
+  #running = 0
+  #desired: ReadonlyMap<string, D> | undefined
+
+  constructor(options: ReconcilerOptions<D>) {
+    this.#options = options
+  }
+
+  /** States everything that is desired; returns at once, the work follows. */
+  setDesired(desired: ReadonlyMap<string, D>): void {
+    const first = this.#desired === undefined
+    const before: ReadonlyMap<string, D> = this.#desired ?? new Map<string, D>()
+    this.#desired = desired
+    for (const [key, value] of desired) {
+      const known = before.get(key)
+      if (known === undefined || !this.#options.same(known, value))
+        this.#wish(key, { kind: 'update', desired: value })
+    }
+    for (const key of before.keys()) if (!desired.has(key)) this.#wish(key, { kind: 'delete' })
+    if (first) this.#wish(PRUNE, { kind: 'prune' })
+  }
+
+  /** Calls update again for one key, as if what it stands on had changed. */
+  touch(key: string): void {
+    const desired = this.#desired?.get(key)
+    if (desired !== undefined) this.#wish(key, { kind: 'update', desired })
+  }
+
+  /** Whether each key, and the prune, has had an outcome since what is desired was first stated. */
+  get settled(): boolean {
+    return this.#desired !== undefined && [...this.#work.values()].every((work) => work.outcome !== undefined)
+  }
+
+  /** Nothing is being worked on or waits to be; what failed may wait for its next try. */
+  get idle(): boolean {
+    return this.#running === 0 && this.#ready.length === 0
+  }
+
+  /** The keys that are not as desired, with the reason. */
+  *failures(): Generator<readonly [key: string, reason: string]> {
+    for (const [key, { outcome }] of this.#work) {
+      if (outcome?.kind === 'failed') yield [key, outcome.reason]
+    }
+  }
+
+  #wish(key: string, wish: Wish<D>): void {
+    const work = this.#work.get(key)
+    if (work === undefined) {
+      this.#work.set(key, {
+        wish,
+        pending: false,
+        running: false,
+        attempts: 0,
+        outcome: undefined,
+        retry: undefined,
+      })
+    } else {
+      work.wish = wish
+      work.attempts = 0
+      work.retry?.abort()
+    }
+    this.#enqueue(key)
+  }
+
+  #enqueue(key: string): void {
+    const work = this.#work.get(key)
+    if (work === undefined || work.pending) return
+    work.pending = true
+    if (!work.running) this.#ready.push(key)
+    this.#pump()
+  }
+
+  #pump(): void {
+    while (this.#running < this.#options.concurrency && !this.#options.signal.aborted) {
+      const key = this.#ready.shift()
+      if (key === undefined) return
+      void this.#run(key)
+    }
+  }
+
+  async #run(key: string): Promise<void> {
+    const work = this.#work.get(key)
+    if (work === undefined) return
+    this.#running += 1
+    work.running = true
+    work.pending = false
+    const outcome = await this.#perform(key, work.wish)
+    this.#running -= 1
+    work.running = false
+    if (!this.#options.signal.aborted) this.#settle(key, work, outcome)
+    this.#pump()
+  }
+
+  /** A target that throws is a bug of ours; it costs the attempt, never the daemon. */
+  async #perform(key: string, wish: Wish<D>): Promise<Outcome> {
+    const { target, signal } = this.#options
+    try {
+      switch (wish.kind) {
+        case 'update':
+          return await target.update(key, wish.desired, signal)
+        case 'delete':
+          return await target.delete(key, signal)
+        case 'prune':
+          return await this.#prune()
+        default:
+          return wish satisfies never
+      }
+    } catch (error) {
+      return {
+        kind: 'failed',
+        reason: `internal error: ${error instanceof Error ? (error.stack ?? error.message) : error}`,
+      }
+    }
+  }
+
+  async #prune(): Promise<Outcome> {
+    const { target, signal } = this.#options
+    for (const key of await target.prune(new Set(this.#desired?.keys()), signal)) {
+      if (!this.#work.has(key)) this.#wish(key, { kind: 'delete' })
+    }
+    return { kind: 'done' }
+  }
+
+  #settle(key: string, work: Work<D>, outcome: Outcome): void {
+    work.outcome = outcome
+    this.#options.onOutcome(key, outcome)
+    if (work.pending) {
+      this.#ready.push(key)
+    } else if (outcome.kind === 'failed') {
+      void this.#retry(key, work)
+    } else if (work.wish.kind !== 'update') {
+      this.#work.delete(key)
+    }
+  }
+
+  async #retry(key: string, work: Work<D>): Promise<void> {
+    const { clock, signal, random = Math.random } = this.#options
+    const cap = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** work.attempts)
+    work.attempts += 1
+    work.retry = new AbortController()
+    const mine = work.retry
+    try {
+      await clock.sleep(cap / 2 + (random() * cap) / 2, AbortSignal.any([signal, mine.signal]))
+      this.#enqueue(key)
+    } catch {
+      // The wish changed, and is queued already, or the daemon ends.
+    } finally {
+      if (work.retry === mine) work.retry = undefined
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** From flags to: which node, which sources, and what shapes the rules. */
+import { readdir } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import type { Clock } from '../clock.ts'
+import { type AddressRange, mergeRanges, parseCidr, rangeOfPrefix } from '../compile/address.ts'
+import type { CompileOptions } from '../compile/compile.ts'
+import { UsageError } from '../usage-error.ts'
+import type { Source } from '../watch/source.ts'
+import { badValue, type FlagValues } from './flags.ts'
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** Trimmed and in lower case, as Kubernetes has the names of nodes. */
+export function nodeName(flags: FlagValues, env: Environment): string {
+  const name = flags.text('hostname-override') ?? env['NODE_NAME'] ?? env['K8S_NODE_NAME'] ?? hostname()
+  return name.trim().toLowerCase()
+}
+
+export function compileOptions(flags: FlagValues, node: string | undefined): CompileOptions {
+  const plugins = flags.list('network-plugins')
+  flags.oneOf('backend', ['nftables'], 'nftables')
+  return {
+    node,
+    networkPlugins: new Set(plugins.length > 0 ? plugins : ['macvlan']),
+    exemptions: {
+      icmp: flags.boolean('accept-icmp'),
+      icmpv6: flags.boolean('accept-icmpv6'),
+      ipv6Sources: ipv6Prefixes(flags, 'allow-ipv6-src-prefix'),
+      ipv6Destinations: ipv6Prefixes(flags, 'allow-ipv6-dst-prefix'),
+    },
+  }
+}
+
+function ipv6Prefixes(flags: FlagValues, name: string): readonly AddressRange[] {
+  return mergeRanges(
+    flags.list(name).map((text) => {
+      const prefix = parseCidr(text)
+      if (prefix?.family !== 6) throw badValue(name, text, 'an IPv6 CIDR such as fe80::/10')
+      return rangeOfPrefix(prefix)
+    }),
+  )
+}
+
+export interface SourceSettings {
+  readonly node: string
+  readonly clock: Clock
+  readonly signal: AbortSignal
+}
+
+/**
+ * The sources that the flags name, not yet begun; what they need is imported only now, since each costs memory.
+ * @throws UsageError for a directory or a configuration that cannot be read.
+ */
+export async function openSources(flags: FlagValues, settings: SourceSettings): Promise<readonly Source[]> {
+  const directory = flags.text('manifests')
+  const [kubeconfig, master] = [flags.text('kubeconfig'), flags.text('master')]
+  if (directory === undefined) return openKube(kubeconfig, master, settings)
+  if (kubeconfig !== undefined || master !== undefined) {
+    throw new UsageError('--manifests and --kubeconfig or --master are both given', 'one source')
+  }
+  await readdir(directory).catch((error: unknown) => {
+    throw new UsageError(
+      `--manifests: ${error instanceof Error ? error.message : error}`,
+      'a directory that can be read',
+      { cause: error },
+    )
+  })
+  const { watchManifests } = await import('../watch/manifests/source.ts')
+  return [watchManifests({ directory, ...settings })]
+}
+
+async function openKube(
+  kubeconfig: string | undefined,
+  master: string | undefined,
+  { clock, signal }: SourceSettings,
+): Promise<readonly Source[]> {
+  const { ConnectionError, fromKubeconfig, inCluster } = await import('../watch/kube/connection.ts')
+  const { watchKube } = await import('../watch/kube/source.ts')
+  try {
+    const connection =
+      kubeconfig === undefined && master === undefined
+        ? await inCluster()
+        : await fromKubeconfig({ kubeconfig, master })
+    return watchKube({ connection, clock, signal })
+  } catch (error) {
+    if (!(error instanceof ConnectionError)) throw error
+    throw new UsageError(error.message, '--kubeconfig FILE, --manifests DIR or an in-cluster configuration', {
+      cause: error,
+    })
+  }
+}

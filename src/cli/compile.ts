@@ -1,0 +1,79 @@
+/** `mnpd compile`: what would be enforced, touching nothing. */
+import { toText } from 'nftables-json'
+import { systemClock } from '../clock.ts'
+import { type AddressRange, formatAddress } from '../compile/address.ts'
+import { compile, type PodTarget } from '../compile/compile.ts'
+import type { Issue } from '../compile/model.ts'
+import { printNftables } from '../compile/nftables.ts'
+import { describeIssue } from '../issue-log.ts'
+import { UsageError } from '../usage-error.ts'
+import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
+import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
+import { loadCluster } from './load-cluster.ts'
+
+const FLAGS: readonly FlagSpec[] = [
+  ...CLUSTER_FLAGS,
+  {
+    name: 'pod',
+    value: 'text',
+    help: 'NAMESPACE/NAME of the one pod to print (default: all of the node, or of every node)',
+  },
+  { name: 'output', value: 'text', help: 'text or json (default: text)' },
+]
+
+export const COMPILE_HELP: string = `mnpd compile: prints the rules that would stand in each pod, touching nothing.
+The text for one pod loads as it is with nft -f -. Issues go to standard error.
+
+${describeFlags(FLAGS)}
+`
+
+export async function compileCommand(args: readonly string[], env: Environment): Promise<number> {
+  const flags = new FlagValues(FLAGS, args, env)
+  const output = flags.oneOf('output', ['text', 'json'], 'text')
+  const wanted = flags.text('pod')
+  const node =
+    wanted === undefined && flags.text('hostname-override') !== undefined ? nodeName(flags, env) : undefined
+  const options = compileOptions(flags, node)
+  const stop = new AbortController()
+  const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
+  const loaded = await loadCluster(await openSources(flags, settings), stop)
+  const { targets, issues } = compile(loaded.cluster, options)
+  const pods = [...targets]
+    .filter(([name]) => wanted === undefined || name === wanted)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+  if (wanted !== undefined && pods.length === 0) {
+    throw new UsageError(
+      `--pod: no pod ${JSON.stringify(wanted)} that could be governed`,
+      'NAMESPACE/NAME of a pod that is not done and not on the host network',
+    )
+  }
+  const all = [...loaded.issues, ...issues]
+  process.stdout.write(output === 'json' ? printJson(pods, all) : printText(pods))
+  if (output === 'text') for (const issue of all) process.stderr.write(`${describeIssue(issue)}\n`)
+  return 0
+}
+
+function printText(pods: readonly (readonly [string, PodTarget])[]): string {
+  return pods
+    .map(([name, { ruleset }]) => {
+      const heading = ruleset === undefined ? `# ${name}: no policy governs it` : `# ${name}`
+      return `${heading}\n${toText(printNftables(ruleset).transaction.commands)}`
+    })
+    .join('\n')
+}
+
+function printJson(pods: readonly (readonly [string, PodTarget])[], issues: readonly Issue[]): string {
+  const printed = pods.map(([pod, { ruleset }]) => {
+    const { transaction, digest } = printNftables(ruleset)
+    return { pod, digest, ruleset: ruleset ?? null, ...transaction.toJSON() }
+  })
+  return `${JSON.stringify({ pods: printed, issues }, rangeAsText, 2)}\n`
+}
+
+/** Ranges hold integers that JSON has no notation for. */
+function rangeAsText(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || !('first' in value) || typeof value.first !== 'bigint')
+    return value
+  const { family, first, last } = value as AddressRange
+  return `${formatAddress(family, first)}-${formatAddress(family, last)}`
+}

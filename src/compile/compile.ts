@@ -1,0 +1,179 @@
+/**
+ * From the cluster to what each local pod should have: which policies govern which of its interfaces, and what
+ * those allow (semantics.md, G1 to G6, D1 and D2). A pure function of the cluster's state.
+ */
+import { dependsOnGovernedPod, resolveRule } from './allow.ts'
+import type { Cluster } from './cluster.ts'
+import { interfaceNameProblem } from './interface-name.ts'
+import { Members, takesPart } from './members.ts'
+import {
+  type Attachment,
+  DIRECTIONS,
+  type Direction,
+  type Issue,
+  type NamespacedName,
+  nameOf,
+  type Pod,
+  type Policy,
+  referenceTo,
+} from './model.ts'
+import type { Allow, Exemptions, GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
+import { matches } from './selector.ts'
+
+export interface CompileOptions {
+  /** The node whose pods are compiled; undefined: those of every node. */
+  readonly node: string | undefined
+  /** CNI types of networks that are enforced: `--network-plugins`. */
+  readonly networkPlugins: ReadonlySet<string>
+  readonly exemptions: Exemptions
+}
+
+/** What should stand in one local pod's netns; no ruleset: nothing of ours. */
+export interface PodTarget {
+  readonly pod: Pod
+  readonly ruleset: Ruleset | undefined
+}
+
+export interface Compilation {
+  readonly targets: ReadonlyMap<NamespacedName, PodTarget>
+  readonly issues: readonly Issue[]
+}
+
+export function compile(cluster: Cluster, options: CompileOptions): Compilation {
+  const compiler = new Compiler(cluster, options)
+  const targets = new Map<NamespacedName, PodTarget>()
+  for (const pod of cluster.pods.values()) {
+    if (!takesPart(pod) || (options.node !== undefined && pod.node !== options.node)) continue
+    targets.set(nameOf(pod), { pod, ruleset: compiler.rulesetOf(pod) })
+  }
+  return { targets, issues: [...cluster.issues(), ...compiler.issues()] }
+}
+
+/** A policy with those of a pod's attachments that it governs. */
+interface Governance {
+  readonly policy: Policy
+  readonly attachments: readonly Attachment[]
+}
+
+class Compiler {
+  readonly #cluster: Cluster
+  readonly #members: Members
+  readonly #policies: ReadonlyMap<string, readonly Policy[]>
+  readonly #exemptions: Exemptions
+  readonly #allows = new Map<Policy, Map<string, Allow>>()
+  readonly #issues: Issue[] = []
+
+  constructor(cluster: Cluster, options: CompileOptions) {
+    this.#cluster = cluster
+    this.#exemptions = options.exemptions
+    this.#members = new Members(cluster, options.networkPlugins)
+    this.#policies = Map.groupBy(sortedByName(cluster.policies.values()), (policy) => policy.namespace)
+  }
+
+  rulesetOf(pod: Pod): Ruleset | undefined {
+    const governing = this.#governing(pod)
+    const interfaces = governedInterfaces(governing)
+    if (interfaces.length === 0) return undefined
+    const policies = governing.map(({ policy }) => this.#policyRules(policy, pod))
+    return { pod: nameOf(pod), exemptions: this.#exemptions, policies, interfaces }
+  }
+
+  *issues(): Generator<Issue> {
+    yield* this.#issues
+    for (const policy of this.#cluster.policies.values()) {
+      for (const network of policy.networks) {
+        if (!this.#cluster.networks.has(network)) yield missingNetwork(policy, network)
+      }
+    }
+  }
+
+  #governing(pod: Pod): readonly Governance[] {
+    return (this.#policies.get(pod.namespace) ?? [])
+      .filter((policy) => matches(policy.podSelector, pod.labels))
+      .map((policy) => ({ policy, attachments: this.#governedBy(policy, pod) }))
+      .filter(
+        ({ policy, attachments }) =>
+          attachments.length > 0 && DIRECTIONS.some((each) => policy.isolates[each]),
+      )
+  }
+
+  #governedBy(policy: Policy, pod: Pod): readonly Attachment[] {
+    return pod.attachments.filter((attachment) => {
+      if (!policy.networks.includes(attachment.network)) return false
+      const obstacle = this.#obstacle(attachment)
+      if (obstacle !== undefined) this.#issues.push(notEnforced(policy, pod, attachment, obstacle))
+      return obstacle === undefined
+    })
+  }
+
+  /** Why nothing can be enforced on the attachment, if so. */
+  #obstacle(attachment: Attachment): string | undefined {
+    if (!this.#members.counts(attachment.network)) {
+      const type = this.#cluster.networks.get(attachment.network)?.cniType
+      return `the network's CNI type ${type} is not in --network-plugins`
+    }
+    if (attachment.interface === undefined) return 'network-status names no interface for it'
+    return interfaceNameProblem(attachment.interface)
+  }
+
+  #policyRules(policy: Policy, pod: Pod): PolicyRules {
+    return {
+      policy: nameOf(policy),
+      allows: {
+        ingress: policy.isolates.ingress ? this.#allowsOf(policy, 'ingress', pod) : undefined,
+        egress: policy.isolates.egress ? this.#allowsOf(policy, 'egress', pod) : undefined,
+      },
+    }
+  }
+
+  #allowsOf(policy: Policy, direction: Direction, pod: Pod): readonly Allow[] {
+    const shared = this.#allows.get(policy) ?? new Map<string, Allow>()
+    this.#allows.set(policy, shared)
+    return policy.rules[direction].map((rule, index) => {
+      const known = shared.get(`${direction}[${index}]`)
+      if (known !== undefined) return known
+      const allow = resolveRule(this.#members, policy, direction, index, rule, pod)
+      if (!dependsOnGovernedPod(direction, rule)) shared.set(`${direction}[${index}]`, allow)
+      return allow
+    })
+  }
+}
+
+/** An interface that several attachments name is governed by all that govern one of them. */
+function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
+  const names = new Set(
+    governing.flatMap(({ attachments }) => attachments.map((each) => each.interface ?? '')),
+  )
+  return [...names].sort().map((name) => {
+    const isolatedBy = (direction: Direction): readonly number[] =>
+      [...governing.entries()]
+        .filter(
+          ([, { policy, attachments }]) =>
+            policy.isolates[direction] && attachments.some((each) => each.interface === name),
+        )
+        .map(([place]) => place)
+    return { name, isolatedBy: { ingress: isolatedBy('ingress'), egress: isolatedBy('egress') } }
+  })
+}
+
+function sortedByName(policies: Iterable<Policy>): readonly Policy[] {
+  return [...policies].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
+}
+
+function missingNetwork(policy: Policy, network: NamespacedName): Issue {
+  return {
+    object: referenceTo(policy),
+    field: 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]',
+    value: network,
+    reason: 'no such NetworkAttachmentDefinition; attachments that name it are governed all the same',
+  }
+}
+
+function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle: string): Issue {
+  return {
+    object: referenceTo(policy),
+    field: 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]',
+    value: attachment.network,
+    reason: `not enforced on pod ${nameOf(pod)} because ${obstacle}`,
+  }
+}

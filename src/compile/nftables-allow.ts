@@ -1,0 +1,139 @@
+/**
+ * What one rule of a policy allows, as nft matches: named sets for peers, so that a packet's cost does not grow with
+ * their number, and ports beside them. Pod addresses are in hash sets, CIDRs in interval sets: adding one pod's address
+ * to a set of intervals costs a reading of the whole set.
+ *
+ *     ip saddr @policy-0-ingress-0-pods-v4 tcp dport { 80, 443 }
+ *     ip daddr . meta l4proto . th dport @policy-0-egress-1-endpoints-v4
+ */
+import {
+  anonymousSet,
+  concat,
+  type Expression,
+  match,
+  meta,
+  payload,
+  prefix,
+  range,
+  type Statement,
+  setRef,
+  type TableHandle,
+} from 'nftables-json'
+import {
+  type AddressRange,
+  FAMILIES,
+  type Family,
+  familyOf,
+  formatAddress,
+  prefixesOfRange,
+  wholeFamily,
+} from './address.ts'
+import type { Direction } from './model.ts'
+import { isAllPorts, type PortRange, type ProtocolPorts } from './port.ts'
+import type { Allow, PeerSet, PortSet } from './ruleset.ts'
+
+type Matches = readonly Statement[]
+
+/**
+ * Adds the sets that the rule needs, named from `name`, to the table.
+ * @returns one list of matches for each nft rule to write; none where the rule allows nothing.
+ */
+export function printAllow(
+  table: TableHandle,
+  name: string,
+  direction: Direction,
+  allow: Allow,
+): readonly Matches[] {
+  const ports = printPorts(allow.ports)
+  const peers = ports.length === 0 ? [] : printPeers(table, name, direction, allow.peers)
+  return [
+    ...peers.flatMap((peer) => ports.map((port) => [...peer, ...port])),
+    ...printEndpoints(table, name, direction, allow),
+  ]
+}
+
+function printPeers(
+  table: TableHandle,
+  name: string,
+  direction: Direction,
+  peers: PeerSet,
+): readonly Matches[] {
+  if (peers.kind === 'anyone') return [[]]
+  return FAMILIES.flatMap((family) => {
+    const peer = peerField(family, direction)
+    const addresses = peers.addresses.filter((address) => familyOf(address) === family)
+    const ranges = peers.ranges.filter((each) => each.family === family)
+    const [first] = ranges
+    if (first !== undefined && wholeFamily(first))
+      return [[match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')]]
+    return [
+      ...printSet(table, `${name}-pods-v${family}`, family, [], addresses),
+      ...printSet(table, `${name}-blocks-v${family}`, family, ['interval'], ranges.map(printRange)),
+    ].map((set) => [match(peer, set)])
+  })
+}
+
+function printSet(
+  table: TableHandle,
+  name: string,
+  family: Family,
+  flags: readonly 'interval'[],
+  elem: readonly Expression[],
+): readonly Expression[] {
+  if (elem.length === 0) return []
+  table.addSet({ name, type: addressType(family), ...(flags.length > 0 ? { flags } : {}), elem })
+  return [setRef(name)]
+}
+
+/** One address, a CIDR block, or a range. */
+export function printRange(addresses: AddressRange): Expression {
+  const { family, first, last } = addresses
+  if (first === last) return formatAddress(family, first)
+  const [block, ...others] = prefixesOfRange(addresses)
+  return block !== undefined && others.length === 0
+    ? prefix(formatAddress(family, block.first), block.length)
+    : range(formatAddress(family, first), formatAddress(family, last))
+}
+
+function printPorts(ports: PortSet): readonly Matches[] {
+  return ports.kind === 'any' ? [[]] : ports.ports.map(printProtocol)
+}
+
+function printProtocol({ protocol, ranges }: ProtocolPorts): Matches {
+  const name = protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'
+  if (isAllPorts(ranges)) return [match(meta('l4proto'), name)]
+  const [first, ...others] = ranges.map(printPortRange)
+  const port = others.length === 0 && first !== undefined ? first : anonymousSet(ranges.map(printPortRange))
+  return [match(payload(name, 'dport'), port)]
+}
+
+function printPortRange({ first, last }: PortRange): Expression {
+  return first === last ? first : range(first, last)
+}
+
+function printEndpoints(
+  table: TableHandle,
+  name: string,
+  direction: Direction,
+  { endpoints }: Allow,
+): readonly Matches[] {
+  return FAMILIES.flatMap((family) => {
+    const elem = endpoints
+      .filter(({ address }) => familyOf(address) === family)
+      .map(({ address, protocol, port }) => concat(address, protocol.toLowerCase(), port))
+    if (elem.length === 0) return []
+    const set = `${name}-endpoints-v${family}`
+    table.addSet({ name: set, type: [addressType(family), 'inet_proto', 'inet_service'], elem })
+    return [
+      [match(concat(peerField(family, direction), meta('l4proto'), payload('th', 'dport')), setRef(set))],
+    ]
+  })
+}
+
+function peerField(family: Family, direction: Direction): Expression {
+  return payload(family === 4 ? 'ip' : 'ip6', direction === 'ingress' ? 'saddr' : 'daddr')
+}
+
+function addressType(family: Family): 'ipv4_addr' | 'ipv6_addr' {
+  return family === 4 ? 'ipv4_addr' : 'ipv6_addr'
+}

@@ -1,0 +1,166 @@
+/**
+ * The one place where the floors meet: what the sources tell goes into the cluster, the cluster is compiled, and the
+ * reconciler is told what is desired.
+ *
+ * Nothing is computed before every kind has been listed once, so nothing is removed for being unknown. While a source
+ * fails, what is enforced stays.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import type { Logger } from 'pino'
+import { type Outcome, Reconciler, type Target } from './apply/reconciler.ts'
+import type { Clock } from './clock.ts'
+import { Cluster } from './compile/cluster.ts'
+import { type Compilation, type CompileOptions, compile, type PodTarget } from './compile/compile.ts'
+import type { Issue, Kind } from './compile/model.ts'
+import { IssueLog } from './issue-log.ts'
+import { KINDS } from './watch/parse/object.ts'
+import type { Source, SourceEvent } from './watch/source.ts'
+
+export interface DaemonOptions {
+  readonly sources: readonly Source[]
+  readonly compile: CompileOptions
+  /** Makes the target, given a view of this node's pods as last compiled. */
+  readonly target: (localPods: () => Compilation['targets']) => Target<PodTarget>
+  readonly concurrency: number
+  /** `--sync-period`. */
+  readonly syncPeriodMs: number
+  readonly clock: Clock
+  readonly log: Logger
+  readonly signal: AbortSignal
+}
+
+export class Daemon {
+  readonly #options: DaemonOptions
+  readonly #cluster = new Cluster()
+  readonly #listed = new Set<Kind>()
+  readonly #sourceIssues = new Map<Source, readonly Issue[]>()
+  readonly #issueLog: IssueLog
+  readonly #reconciler: Reconciler<PodTarget>
+  #compilation: Compilation = { targets: new Map(), issues: [] }
+  #reporting = false
+  #compiling: 'idle' | 'due' | 'resting' | 'resting, due' = 'idle'
+
+  constructor(options: DaemonOptions) {
+    this.#options = options
+    this.#issueLog = new IssueLog(options.log)
+    this.#reconciler = new Reconciler({
+      target: options.target(() => this.#compilation.targets),
+      clock: options.clock,
+      signal: options.signal,
+      concurrency: options.concurrency,
+      same: (a, b) => a.pod === b.pod && isDeepStrictEqual(a.ruleset, b.ruleset),
+      onOutcome: (key, outcome) => this.#note(key, outcome),
+    })
+  }
+
+  /** Follows the sources until the signal aborts. Rejects where a source cannot even begin. */
+  async run(): Promise<void> {
+    await Promise.all([...this.#options.sources.map((source) => this.#follow(source)), this.#resync()])
+  }
+
+  /** Has every pod looked at again from time to time: a sandbox can be made anew without a word from any source. */
+  async #resync(): Promise<void> {
+    const { clock, signal, syncPeriodMs } = this.#options
+    while (!signal.aborted) {
+      await clock.sleep(syncPeriodMs, signal).catch(() => undefined)
+      for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
+    }
+  }
+
+  /** Every source synced, and every local pod enforced or with an Issue that was reported. */
+  get ready(): boolean {
+    return this.#synced && this.#compiling !== 'due' && this.#reconciler.settled
+  }
+
+  get #synced(): boolean {
+    return KINDS.every((kind) => this.#listed.has(kind))
+  }
+
+  async #follow(source: Source): Promise<void> {
+    for await (const events of source) {
+      for (const event of events) this.#take(source, event)
+      if (this.#synced) this.#schedule()
+    }
+  }
+
+  #take(source: Source, event: SourceEvent): void {
+    switch (event.kind) {
+      case 'issues':
+        this.#sourceIssues.set(source, event.issues)
+        return
+      case 'failing':
+        this.#options.log.warn({ object: event.what, reason: event.reason }, `${event.what}: ${event.reason}`)
+        return
+      case 'recovered':
+        this.#options.log.info({ object: event.what }, `${event.what}: recovered`)
+        return
+      default:
+        if (event.kind === 'replaced') this.#listed.add(event.of)
+        this.#cluster.apply(event)
+    }
+  }
+
+  /** Compiles soon, once for all events that are here by then; then rests as long as it took. */
+  #schedule(): void {
+    if (this.#compiling === 'resting') this.#compiling = 'resting, due'
+    if (this.#compiling !== 'idle') return
+    this.#compiling = 'due'
+    setImmediate(() => void this.#compileAndRest())
+  }
+
+  async #compileAndRest(): Promise<void> {
+    const { clock, signal } = this.#options
+    const began = clock.now()
+    this.#compile()
+    this.#compiling = 'resting'
+    await clock.sleep(clock.now() - began, signal).catch(() => undefined)
+    const due = this.#compiling !== 'resting'
+    this.#compiling = 'idle'
+    if (due && !signal.aborted) this.#schedule()
+  }
+
+  #compile(): void {
+    this.#compilation = compile(this.#cluster, this.#options.compile)
+    const governed = [...this.#compilation.targets].filter(([, target]) => target.ruleset !== undefined)
+    this.#reconciler.setDesired(new Map(governed))
+    this.#reportIssues()
+    this.#options.log.debug({ governed: governed.length }, 'compiled')
+    this.#noteIdle()
+  }
+
+  #note(key: string, outcome: Outcome): void {
+    if (outcome.kind === 'done') this.#options.log.debug({ object: key }, `${key}: as desired`)
+    this.#reportIssues()
+    this.#noteIdle()
+  }
+
+  /** So that whoever follows the log need not guess when a change has been dealt with. */
+  #noteIdle(): void {
+    if (this.#reconciler.idle) this.#options.log.debug('settled')
+  }
+
+  /** Once for all outcomes that come together. */
+  #reportIssues(): void {
+    if (this.#reporting) return
+    this.#reporting = true
+    setImmediate(() => {
+      this.#reporting = false
+      this.#issueLog.set(this.issues())
+    })
+  }
+
+  /** Everything that is not enforced as written, for now. */
+  issues(): readonly Issue[] {
+    const applying = [...this.#reconciler.failures()].map(([key, reason]) => notApplied(key, reason))
+    return [...[...this.#sourceIssues.values()].flat(), ...this.#compilation.issues, ...applying]
+  }
+}
+
+function notApplied(key: string, reason: string): Issue {
+  const [namespace = '', name = key] = key.split('/')
+  return {
+    object: { kind: 'Pod', namespace, name },
+    field: '',
+    reason: `not enforced yet because: ${reason}`,
+  }
+}

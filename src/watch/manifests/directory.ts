@@ -1,0 +1,124 @@
+/**
+ * The files of the manifests directory as they stand: read when they change, kept when they break.
+ *
+ * A file that is written in place is empty or cut short for a moment, and what is read then could take a policy away.
+ * So a file counts once it has stood unchanged for a while; one that was moved over its predecessor is whole at once.
+ */
+import { open, readdir, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Clock } from '../../clock.ts'
+import type { ClusterObject, Issue } from '../../compile/model.ts'
+import { fileIssue, parseManifest } from './file.ts'
+
+/** How long a file must stand unchanged after a write in place, in ms. */
+export const SETTLE_MS = 20
+
+/** Beyond this a file is no manifest that we would want to hold in memory. */
+const MAX_FILE_BYTES = 64 * 1024 * 1024
+
+/** A file whose content is in force. */
+interface KnownFile {
+  readonly stamp: string
+  readonly inode: bigint
+  readonly objects: readonly ClusterObject[]
+  readonly issues: readonly Issue[]
+}
+
+type Refreshed =
+  | { readonly kind: 'known'; readonly file: KnownFile }
+  /** Still being written: look again in SETTLE_MS. */
+  | { readonly kind: 'unsettled' }
+  | { readonly kind: 'unreadable'; readonly issue: Issue }
+
+export interface Scan {
+  /** In the order of the files' names. */
+  readonly files: readonly { readonly path: string; readonly objects: readonly ClusterObject[] }[]
+  readonly issues: readonly Issue[]
+  readonly unsettled: boolean
+}
+
+export class ManifestDirectory {
+  readonly #path: string
+  readonly #node: string
+  readonly #clock: Clock
+  readonly #known = new Map<string, KnownFile>()
+
+  /** @param node the node that pods without `spec.nodeName` are on: this one. */
+  constructor(path: string, node: string, clock: Clock) {
+    this.#path = path
+    this.#node = node
+    this.#clock = clock
+  }
+
+  /** Reads what changed since the last scan. Throws only where the directory itself cannot be listed. */
+  async scan(): Promise<Scan> {
+    const names = (await readdir(this.#path)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort()
+    const paths = names.map((name) => join(this.#path, name))
+    for (const path of this.#known.keys()) if (!paths.includes(path)) this.#known.delete(path)
+    const issues: Issue[] = []
+    let unsettled = false
+    for (const path of paths) {
+      const refreshed = await this.#refresh(path)
+      if (refreshed.kind === 'known') this.#known.set(path, refreshed.file)
+      if (refreshed.kind === 'unreadable') issues.push(refreshed.issue)
+      if (refreshed.kind === 'unsettled') unsettled = true
+    }
+    const files = paths.flatMap((path) => {
+      const file = this.#known.get(path)
+      if (file !== undefined) issues.push(...file.issues)
+      return file === undefined ? [] : [{ path, objects: file.objects }]
+    })
+    return { files, issues, unsettled }
+  }
+
+  async #refresh(path: string): Promise<Refreshed> {
+    const known = this.#known.get(path)
+    try {
+      const before = await stat(path, { bigint: true })
+      if (!before.isFile())
+        return { kind: 'unreadable', issue: fileIssue(path, '', 'expected a file; it is not read') }
+      if (before.size > MAX_FILE_BYTES)
+        return { kind: 'unreadable', issue: fileIssue(path, '', 'larger than 64 MiB; it is not read') }
+      const stamp = `${before.ino} ${before.size} ${before.mtimeNs} ${before.ctimeNs}`
+      if (known?.stamp === stamp) return { kind: 'known', file: known }
+      const moved = known !== undefined && known.inode !== before.ino && before.size > 0n
+      const age = this.#clock.wallTime() - Number(before.mtimeMs)
+      if (!moved && age >= 0 && age < SETTLE_MS) return { kind: 'unsettled' }
+      const { text, same } = await readWhole(path, stamp)
+      if (!same) return { kind: 'unsettled' }
+      return { kind: 'known', file: await this.#parse(path, text, { stamp, inode: before.ino }, known) }
+    } catch (error) {
+      return {
+        kind: 'unreadable',
+        issue: fileIssue(
+          path,
+          '',
+          `cannot be read, its last good content stays in force: ${error instanceof Error ? error.message : error}`,
+        ),
+      }
+    }
+  }
+
+  async #parse(
+    path: string,
+    text: string,
+    version: Pick<KnownFile, 'stamp' | 'inode'>,
+    known: KnownFile | undefined,
+  ): Promise<KnownFile> {
+    const content = await parseManifest(path, text, this.#node)
+    return content.kind === 'parsed'
+      ? { ...version, objects: content.objects, issues: content.issues }
+      : { ...version, objects: known?.objects ?? [], issues: [content.issue] }
+  }
+}
+
+/** @returns the text, and whether the file was still the one of that stamp when it had been read. */
+async function readWhole(
+  path: string,
+  stamp: string,
+): Promise<{ readonly text: string; readonly same: boolean }> {
+  await using file = await open(path)
+  const text = await file.readFile('utf8')
+  const after = await file.stat({ bigint: true })
+  return { text, same: stamp === `${after.ino} ${after.size} ${after.mtimeNs} ${after.ctimeNs}` }
+}

@@ -1,0 +1,110 @@
+/**
+ * Pods at the edge: only what policies can ask of them is kept. A pod's annotations are written by whoever may edit
+ * the pod, so nothing in them is taken for more than a claim.
+ */
+import { type Address, parseAddress } from '../../compile/address.ts'
+import type { Attachment, Pod } from '../../compile/model.ts'
+import { isUnreadable, type Metadata, parseMetadata, type Unreadable } from './metadata.ts'
+import { parseNetworkName } from './network-name.ts'
+import { parseContainerPorts } from './port.ts'
+import { isObject, type JsonObject, own } from './report.ts'
+
+const NETWORK_STATUS = 'k8s.v1.cni.cncf.io/network-status'
+const NETWORKS_STATUS = 'k8s.v1.cni.cncf.io/networks-status'
+/** On the mirror of a static pod: the UID that the kubelet gave the pod itself. */
+const MIRROR_HASH = 'kubernetes.io/config.hash'
+const NETNS = 'multi-networkpolicyd/netns'
+
+/** @param unscheduledNode the node of a pod that names none: this one for manifests, undefined for the API. */
+export function parsePod(raw: unknown, unscheduledNode?: string): Pod | Unreadable {
+  const metadata = parseMetadata('Pod', raw)
+  if (isUnreadable(metadata)) return metadata
+  const { namespace, name, uid, labels, createdAt, report } = metadata
+  const [spec, status] = ['spec', 'status'].map((key) => objectOf(isObject(raw) ? own(raw, key) : undefined))
+  const phase = own(status ?? {}, 'phase')
+  return {
+    kind: 'Pod',
+    namespace,
+    name,
+    uid,
+    runtimeUid: textOf(own(metadata.annotations, MIRROR_HASH)) ?? uid,
+    node: textOf(own(spec ?? {}, 'nodeName')) ?? unscheduledNode,
+    labels,
+    alive: phase !== 'Succeeded' && phase !== 'Failed',
+    hostNetwork: own(spec ?? {}, 'hostNetwork') === true,
+    createdAt,
+    attachments: parseNetworkStatus(metadata),
+    ports: parseContainerPorts(spec ?? {}),
+    netns: parseNetns(metadata),
+    issues: report.issues,
+  }
+}
+
+/** The secondary interfaces of `network-status`, or of the older `networks-status`; the default network's is left out. */
+function parseNetworkStatus({ annotations, namespace, report }: Metadata): readonly Attachment[] {
+  const key = own(annotations, NETWORK_STATUS) === undefined ? NETWORKS_STATUS : NETWORK_STATUS
+  const field = `metadata.annotations[${key}]`
+  const text = own(annotations, key)
+  if (text === undefined || text === '') return []
+  const status = typeof text === 'string' ? parseJson(text) : undefined
+  if (!Array.isArray(status)) {
+    report.add(field, text, 'expected a JSON list of interfaces; the pod counts as attached to no network')
+    return []
+  }
+  const attachments: Attachment[] = []
+  for (const [index, entry] of status.entries()) {
+    if (isObject(entry) && own(entry, 'default') === true) continue
+    const attachment = parseAttachment(entry, `${field}[${index}]`, namespace, report)
+    if (attachment !== undefined) attachments.push(attachment)
+  }
+  return attachments
+}
+
+function parseAttachment(
+  entry: unknown,
+  field: string,
+  namespace: string,
+  report: Metadata['report'],
+): Attachment | undefined {
+  const name = isObject(entry) ? own(entry, 'name') : undefined
+  const network = typeof name === 'string' ? parseNetworkName(name, namespace) : undefined
+  if (!isObject(entry) || network === undefined) {
+    return report.add(
+      `${field}.name`,
+      name,
+      'expected NAME or NAMESPACE/NAME of a network; the entry is skipped',
+    )
+  }
+  const addresses: Address[] = []
+  for (const [index, text] of (report.list(`${field}.ips`, own(entry, 'ips')) ?? []).entries()) {
+    const address = typeof text === 'string' ? parseAddress(text) : undefined
+    if (address === undefined)
+      report.add(`${field}.ips[${index}]`, text, 'expected an IP address; it is skipped')
+    else addresses.push(address)
+  }
+  return { network, interface: textOf(own(entry, 'interface')), addresses }
+}
+
+function parseNetns({ annotations, report }: Metadata): string | undefined {
+  const path = own(annotations, NETNS)
+  if (path === undefined) return undefined
+  if (typeof path === 'string' && path.startsWith('/') && !path.includes('\0')) return path
+  return report.add(`metadata.annotations[${NETNS}]`, path, 'expected an absolute path; it is skipped')
+}
+
+function objectOf(value: unknown): JsonObject {
+  return isObject(value) ? value : {}
+}
+
+/** Text that is there; empty counts as absent, as in Kubernetes' own JSON. */
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,45 @@
+/** Collects the Issues of one object while it is parsed; parsing goes on past each of them. */
+import type { Issue, ObjectReference } from '../../compile/model.ts'
+
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export class Report {
+  readonly issues: Issue[] = []
+  readonly #object: ObjectReference
+
+  constructor(object: ObjectReference) {
+    this.#object = object
+  }
+
+  /** Notes an Issue; returns undefined, so that a parser can return what it returns for "nothing". */
+  add(field: string, value: unknown, reason: string): undefined {
+    const shown = value === undefined ? {} : { value: shorten(value) }
+    this.issues.push({ object: this.#object, field, ...shown, reason })
+    return undefined
+  }
+
+  /** The array at `field`; empty where it is absent or null, undefined with an Issue where it is something else. */
+  list(field: string, value: unknown): readonly unknown[] | undefined {
+    if (value === undefined || value === null) return []
+    return Array.isArray(value) ? value : this.add(field, value, 'expected a list')
+  }
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The property if the object has it as its own; hostile keys such as `__proto__` find nothing. */
+export function own(object: JsonObject, key: string): unknown {
+  return Object.hasOwn(object, key) ? object[key] : undefined
+}
+
+/** A value as one printable line of at most 100 characters. */
+export function shorten(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
+  const printable = text.replaceAll(
+    /[^\x20-\x7e]/g,
+    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
+  )
+  return printable.length > 100 ? `${printable.slice(0, 97)}...` : printable
+}

@@ -1,0 +1,76 @@
+/** `LabelSelector` at the edge: valid as a whole, or it matches nothing and an Issue says why (semantics.md, P7). */
+import { NOTHING, type Requirement, type Selector } from '../../compile/selector.ts'
+import { isObject, own, type Report } from './report.ts'
+
+/** Parses a selector that is there; an absent one is the caller's business. */
+export function parseSelector(report: Report, field: string, raw: unknown): Selector {
+  if (!isObject(raw)) {
+    report.add(field, raw, 'expected a label selector; it matches nothing')
+    return NOTHING
+  }
+  const labels = parseMatchLabels(report, `${field}.matchLabels`, own(raw, 'matchLabels'))
+  const expressions = parseMatchExpressions(report, `${field}.matchExpressions`, own(raw, 'matchExpressions'))
+  if (labels === undefined || expressions === undefined) return NOTHING
+  return { kind: 'labels', requirements: [...labels, ...expressions] }
+}
+
+function parseMatchLabels(report: Report, field: string, raw: unknown): readonly Requirement[] | undefined {
+  if (raw === undefined || raw === null) return []
+  if (!isObject(raw)) return report.add(field, raw, 'expected a map of text; the selector matches nothing')
+  const requirements: Requirement[] = []
+  for (const [key, value] of Object.entries(raw)) {
+    if (typeof value !== 'string') {
+      return report.add(`${field}[${key}]`, value, 'expected text; the selector matches nothing')
+    }
+    requirements.push({ kind: 'in', key, values: new Set([value]) })
+  }
+  return requirements
+}
+
+function parseMatchExpressions(
+  report: Report,
+  field: string,
+  raw: unknown,
+): readonly Requirement[] | undefined {
+  const list = report.list(field, raw)
+  if (list === undefined) return undefined
+  const requirements: Requirement[] = []
+  for (const [index, expression] of list.entries()) {
+    const requirement = parseExpression(report, `${field}[${index}]`, expression)
+    if (requirement === undefined) return undefined
+    requirements.push(requirement)
+  }
+  return requirements
+}
+
+function parseExpression(report: Report, field: string, raw: unknown): Requirement | undefined {
+  const key = isObject(raw) ? own(raw, 'key') : undefined
+  if (!isObject(raw) || typeof key !== 'string' || key === '') {
+    return report.add(field, raw, 'expected key, operator and values; the selector matches nothing')
+  }
+  const operator = own(raw, 'operator')
+  const values = report.list(`${field}.values`, own(raw, 'values'))
+  if (values === undefined) return undefined
+  if (!values.every((value) => typeof value === 'string')) {
+    return report.add(`${field}.values`, values, 'expected a list of text; the selector matches nothing')
+  }
+  if (operator === 'In' || operator === 'NotIn') {
+    if (values.length === 0)
+      return report.add(`${field}.values`, values, `${operator} needs values; the selector matches nothing`)
+    return { kind: operator === 'In' ? 'in' : 'not-in', key, values: new Set(values) }
+  }
+  if (operator === 'Exists' || operator === 'DoesNotExist') {
+    if (values.length > 0)
+      return report.add(
+        `${field}.values`,
+        values,
+        `${operator} takes no values; the selector matches nothing`,
+      )
+    return { kind: operator === 'Exists' ? 'exists' : 'absent', key }
+  }
+  return report.add(
+    `${field}.operator`,
+    operator,
+    'expected In, NotIn, Exists or DoesNotExist; the selector matches nothing',
+  )
+}
