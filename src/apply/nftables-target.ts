@@ -4,7 +4,8 @@
  * What was written is remembered by namespace and digest, so that nothing is written twice; what an earlier process
  * left is read back first and stays, counters and all, if it is what should be there.
  */
-import { type ListedTable, listTable, run, sameTable, type Transaction } from 'nftables-json'
+import { type ListedTable, sameTable, type Transaction } from 'nftables-json'
+import { listTable, run } from 'nftables-json/run'
 import type { PodTarget } from '../compile/compile.ts'
 import { printNftables, TABLE } from '../compile/nftables.ts'
 import type { NetnsLocator } from './netns/locate.ts'

@@ -2,9 +2,9 @@
  * From the cluster to what each local pod should have: which policies govern which of its interfaces, and what
  * those allow (semantics.md, G1 to G6, D1 and D2). A pure function of the cluster's state.
  */
+import { interfaceNameProblem } from 'nftables-json'
 import { dependsOnGovernedPod, resolveRule } from './allow.ts'
 import type { Cluster } from './cluster.ts'
-import { interfaceNameProblem } from './interface-name.ts'
 import { Members, takesPart } from './members.ts'
 import {
   type Attachment,
@@ -112,8 +112,11 @@ class Compiler {
       const type = this.#cluster.networks.get(attachment.network)?.cniType
       return `the network's CNI type ${type} is not in --network-plugins`
     }
-    if (attachment.interface === undefined) return 'network-status names no interface for it'
-    return interfaceNameProblem(attachment.interface)
+    const { interface: name } = attachment
+    if (name === undefined) return 'network-status names no interface for it'
+    if (name === 'lo') return 'lo is the loopback interface'
+    const problem = interfaceNameProblem(name)
+    return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
   }
 
   #policyRules(policy: Policy, pod: Pod): PolicyRules {

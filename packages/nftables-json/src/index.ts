@@ -1,4 +1,7 @@
-/** Types, builder, printers, parser and runner of nft's JSON. Each file says what it is for. */
+/**
+ * Types, builder, printers and parser of nft's JSON: all that is pure. What starts processes is `nftables-json/run`.
+ * Each file says what it is for.
+ */
 export { canonical, sameTable } from './canonical.ts'
 export * from './errors.ts'
 export type * from './expression-types.ts'
@@ -6,11 +9,9 @@ export * from './expressions.ts'
 export { parseListing } from './listing.ts'
 export type * from './listing-types.ts'
 export { LONGEST_NAME, nameProblem } from './names.ts'
-export type { ProcessOptions, ProcessResult, RunProcess } from './process.ts'
 export { LONGEST_COMMENT, LONGEST_LOG_PREFIX } from './quotable.ts'
-export * from './run.ts'
 export { TableHandle } from './table-handle.ts'
 export { toText } from './text.ts'
 export { Transaction } from './transaction.ts'
 export type * from './types.ts'
-export { LONGEST_INTERFACE_NAME } from './values.ts'
+export { interfaceNameProblem, LONGEST_INTERFACE_NAME } from './values.ts'

@@ -85,7 +85,7 @@ function leafProblem(leaf: Leaf, datatype: string, whole: boolean): string | und
   }
   if (typeof leaf === 'boolean') return undefined
   if (typeof leaf === 'number') return numberProblem(leaf, datatype)
-  if (isText(datatype)) return interfaceProblem(leaf)
+  if (isText(datatype)) return interfaceNameProblem(leaf)
   const check = BY_DATATYPE[datatype]
   if (check !== undefined) return check(leaf)
   const symbols = SYMBOLS[datatype]
@@ -128,7 +128,8 @@ function numberProblem(value: number, datatype: string): string | undefined {
 /** Of the words that nft's JSON takes for a protocol even where an interface's name should stand. */
 const TAKEN_FOR_PROTOCOLS: ReadonlySet<string> = new Set([...Object.keys(BUILT_IN_PROTOCOLS), 'redirect'])
 
-function interfaceProblem(name: string): string | undefined {
+/** Why rules cannot name an interface so, or undefined when they can. */
+export function interfaceNameProblem(name: string): string | undefined {
   if (name.startsWith('@')) return "would be taken for a set by nft's JSON"
   if (name.endsWith('*')) return 'would be taken for a wildcard; say wildcard(…) if it is meant as one'
   if (TAKEN_FOR_PROTOCOLS.has(name)) return "would be taken for a protocol by nft's JSON"

@@ -34,3 +34,12 @@ export interface Credentials {
 export function anonymous(server: URL): Credentials {
   return { server, access: async () => ({ headers: {}, tls: {} }), renew: () => false }
 }
+
+/** A bare `host:port` means TLS only if the entry says anything about TLS, as it does for kubectl. */
+export function withScheme(server: string, cluster: Readonly<Record<string, unknown>>): string {
+  if (server.includes('://')) return server
+  const tls = ['certificate-authority', 'certificate-authority-data', 'insecure-skip-tls-verify'].some(
+    (field) => cluster[field],
+  )
+  return `${tls ? 'https' : 'http'}://${server}`
+}

@@ -1,16 +1,16 @@
 /**
  * The connection that a kubeconfig file describes. Authentication is the client library's: client certificates,
  * tokens, token files, exec plugins, identity providers. Only the file of it that is needed is imported, and
- * only when this is called. Of its connections we use none, since it opens a new one for each call; except
- * through a proxy, where it knows the way.
+ * that, like the YAML parser, only when a kubeconfig is given. Of the library's connections we use none, since
+ * it opens a new one for each call; except through a proxy, where it knows the way.
  */
 import type { Agent, RequestOptions } from 'node:https'
 import type { KubeConfig, User } from '@kubernetes/client-node'
 import type { ApiConnection } from './connection.ts'
-import { type Access, anonymous, type Credentials } from './connection-access.ts'
+import { type Access, anonymous, type Credentials, withScheme } from './connection-access.ts'
 import { ConnectionError, wordsOf } from './connection-error.ts'
 import { connect, type HttpOptions } from './connection-http.ts'
-import { type Kubeconfig, readKubeconfig, withScheme } from './kubeconfig.ts'
+import type { Kubeconfig } from './kubeconfig.ts'
 
 export interface KubeconfigOptions extends HttpOptions {
   /** A path. Without one, `master` alone is used, with no credentials. */
@@ -27,7 +27,10 @@ export interface KubeconfigOptions extends HttpOptions {
  */
 export async function fromKubeconfig(options: KubeconfigOptions): Promise<ApiConnection> {
   const { kubeconfig, master } = options
-  if (kubeconfig) return connect(await credentialsOf(readKubeconfig(kubeconfig, master), options), options)
+  if (kubeconfig) {
+    const { readKubeconfig } = await import('./kubeconfig.ts')
+    return connect(await credentialsOf(readKubeconfig(kubeconfig, master), options), options)
+  }
   const server = URL.parse(withScheme(master ?? '', {}))
   if (!master || !server?.hostname) {
     throw new ConnectionError('configuration', `--master: is no http or https URL: ${master ?? '(not set)'}`)

@@ -1,7 +1,7 @@
 /**
  * How a request reaches the API server. The rest of the daemon sees only this interface: where the server is,
  * what proves who we are and when that proof is renewed stay below it. There are two ways to get one: from the
- * pod's own ServiceAccount, or from a kubeconfig file. The second costs some 30 MiB of memory for the library
+ * pod's own ServiceAccount, or from a kubeconfig file. The second costs a good 15 MiB of memory, for the library
  * that knows kubeconfig files, and therefore loads it only when called.
  */
 import type { IncomingHttpHeaders } from 'node:http'

@@ -11,6 +11,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
 import { parse } from 'yaml'
+import { withScheme } from './connection-access.ts'
 import { ConnectionError, wordsOf } from './connection-error.ts'
 
 export type Fields = Readonly<Record<string, unknown>>
@@ -92,15 +93,6 @@ function serverOf(cluster: Fields, field: string, master: string | undefined, fa
   const url = URL.parse(withScheme(server, cluster))
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.href.replace(/\/$/, '')
   return fail(master ? '--master' : `${field}.server`, `is no http or https URL: ${server}`)
-}
-
-/** A bare `host:port` means TLS only if the entry says anything about TLS, as it does for kubectl. */
-export function withScheme(server: string, cluster: Fields): string {
-  if (server.includes('://')) return server
-  const tls = ['certificate-authority', 'certificate-authority-data', 'insecure-skip-tls-verify'].some(
-    (field) => cluster[field],
-  )
-  return `${tls ? 'https' : 'http'}://${server}`
 }
 
 function absolutePaths(directory: string): (fields: Fields, names: readonly string[]) => Fields {

@@ -7,10 +7,10 @@ import {
   meta,
   payload,
   reject,
-  run,
   type TableHandle,
   Transaction,
 } from '../../src/index.ts'
+import { run } from '../../src/run.ts'
 import { HOLDERS, RULES, TABLE, tableHolding, tableWith } from '../constructs.ts'
 import { committed, scratchNetns } from './scratch.ts'
 

@@ -1,7 +1,8 @@
 /** How a run ends, with the real programs. */
 import { rm, writeFile } from 'node:fs/promises'
 import { afterAll, describe, expect, test } from 'vitest'
-import { accept, element, listTable, match, payload, run, setRef, Transaction } from '../../src/index.ts'
+import { accept, element, match, payload, setRef, Transaction } from '../../src/index.ts'
+import { listTable, run } from '../../src/run.ts'
 import { TABLE } from '../constructs.ts'
 import { committed, scratchNetns } from './scratch.ts'
 

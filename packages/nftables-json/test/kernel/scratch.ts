@@ -1,7 +1,8 @@
 /** Network namespaces for one test file, gone again after it. */
 import { execa } from 'execa'
 import { afterAll, beforeAll } from 'vitest'
-import { type ListedTable, type Listing, parseListing, run, type Transaction } from '../../src/index.ts'
+import { type ListedTable, type Listing, parseListing, type Transaction } from '../../src/index.ts'
+import { run } from '../../src/run.ts'
 
 export type Scratch = {
   /** What `run` takes as `netns`. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { listTable, type ProcessResult, type RunProcess, run, Transaction } from '../../src/index.ts'
+import { Transaction } from '../../src/index.ts'
+import { listTable, type ProcessResult, type RunProcess, run } from '../../src/run.ts'
 
 const EXAMPLE = { family: 'inet', name: 'example' } as const
 const transaction = new Transaction()

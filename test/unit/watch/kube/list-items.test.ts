@@ -28,7 +28,7 @@ const tricky = fc.constantFrom(
 )
 /**
  * With no backslash: where keys differ only in what is escaped, the JSON.parse of V8 13.6 may take one for the
- * other (`{"x\\\\":0}` and then `{"x\\"":0}` gives `x\\` twice). No key of the API's own has one.
+ * other (`{"x\\":0}` and then `{"x\"":0}` gives the key `x\` twice). No label or annotation can have one.
  */
 const key = fc.oneof(fc.string(), tricky).filter((name) => !name.includes('\\'))
 const value = fc.oneof(
