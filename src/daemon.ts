@@ -89,7 +89,7 @@ export class Daemon {
         this.#sourceIssues.set(source, event.issues)
         return
       case 'failing':
-        this.#options.log.warn({ object: event.what, reason: event.reason }, `${event.what}: ${event.reason}`)
+        this.#options.log.warn({ object: event.what, reason: event.reason }, event.reason)
         return
       case 'recovered':
         this.#options.log.info({ object: event.what }, `${event.what}: recovered`)

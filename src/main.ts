@@ -6,6 +6,8 @@ const HELP = `mnpd enforces MultiNetworkPolicy on the secondary interfaces of po
 
   mnpd run      the daemon (also when the first argument is a flag)
   mnpd compile  prints what would be enforced, touching nothing
+  mnpd explain  may A reach B, and which rule of which policy decides
+  mnpd matrix   who reaches whom, every pair of pods of a network
   mnpd version  prints the version
 
 mnpd COMMAND --help lists a command's flags.
@@ -25,12 +27,20 @@ async function main(args: readonly string[]): Promise<number> {
       const { COMPILE_HELP, compileCommand } = await import('./cli/compile.ts')
       return help ? print(COMPILE_HELP) : compileCommand(flags, process.env)
     }
+    case 'explain': {
+      const { EXPLAIN_HELP, explainCommand } = await import('./cli/explain.ts')
+      return help ? print(EXPLAIN_HELP) : explainCommand(flags, process.env)
+    }
+    case 'matrix': {
+      const { MATRIX_HELP, matrixCommand } = await import('./cli/matrix.ts')
+      return help ? print(MATRIX_HELP) : matrixCommand(flags, process.env)
+    }
     case 'version':
       return print(`${version()}\n`)
     default:
       throw new UsageError(
         first === '' ? 'no command' : `unknown command ${JSON.stringify(first)}`,
-        'run, compile or version; see mnpd help',
+        'run, compile, explain, matrix or version; see mnpd help',
       )
   }
 }

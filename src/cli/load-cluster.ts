@@ -22,8 +22,7 @@ export async function loadCluster(sources: readonly Source[], stop: AbortControl
   const follow = async (source: Source): Promise<void> => {
     for await (const events of source) {
       for (const event of events) {
-        if (event.kind === 'failing')
-          throw new UsageError(`${event.what}: ${event.reason}`, 'a source that can be read')
+        if (event.kind === 'failing') throw new UsageError(event.reason, 'a source that can be read')
         if (event.kind === 'issues') issues.push(...event.issues)
         else if (event.kind !== 'recovered') cluster.apply(event)
         if (event.kind === 'replaced') listed.add(event.of)

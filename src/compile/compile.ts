@@ -178,5 +178,6 @@ function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle:
     field: 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]',
     value: attachment.network,
     reason: `not enforced on pod ${nameOf(pod)} because ${obstacle}`,
+    pod: nameOf(pod),
   }
 }

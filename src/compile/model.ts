@@ -32,6 +32,8 @@ export interface Issue {
   /** The offending value, shortened; absent where there is none. */
   readonly value?: string
   readonly reason: string
+  /** The pod that it is about, where it is about one pod only and that is not the object. */
+  readonly pod?: NamespacedName
 }
 
 export interface Namespace {

@@ -6,7 +6,10 @@ export type SourceEvent =
   | ClusterChange
   /** All that is wrong with the source's own input now, such as a file that does not parse; replaces what was said before. */
   | { readonly kind: 'issues'; readonly issues: readonly Issue[] }
-  /** The source is out of reach; what it told before holds. Said once for each reason, not for each retry. */
+  /**
+   * The source is out of reach; what it told before holds. Said once for each reason, not for each retry; the reason
+   * names the resource itself.
+   */
   | { readonly kind: 'failing'; readonly what: string; readonly reason: string }
   | { readonly kind: 'recovered'; readonly what: string }
 

@@ -270,9 +270,14 @@ describe('the daemon on manifests', () => {
     const deny = policy(app('a'))
     await save('policies', [deny, policy(app('c'), 'x/red', 'y')])
     await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })
-    const listing = (pod: Pod) => pod.run(['nft', '-a', 'list', 'table', 'inet', 'multi_networkpolicy'])
+    // With handles, which a table that is written anew would not keep; packets may go on being counted.
+    const listing = async (pod: Pod) =>
+      (await pod.run(['nft', '-a', 'list', 'table', 'inet', 'multi_networkpolicy'])).replaceAll(
+        /(packets|bytes) [1-9]\d*/g,
+        '$1 some',
+      )
     const before = await listing(a)
-    expect(before).toMatch(/counter packets [1-9]/)
+    expect(before).toMatch(/counter packets some/)
     expect(await daemon.stop()).toBe(0)
     expect(await listing(a)).toBe(before)
     expect(await tables()).toEqual(['a', 'c'])

@@ -98,13 +98,15 @@ const TCP = 'open blocked blocked open blocked blocked'
 
 describe('the daemon on a Kubernetes API', () => {
   test('says which resource is not there while the CRDs are not installed, and goes on by itself once they are', async () => {
-    const missing = await daemon.logged(/MultiNetworkPolicy .*list: .*404/)
+    const missing = await daemon.logged(
+      /list \/apis\/k8s\.cni\.cncf\.io\/v1beta1\/multi-networkpolicies: 404/,
+    )
     expect(missing.level).toBe('warn')
     expect(await daemon.status('/healthz')).toBe(200)
     expect(await daemon.status('/readyz')).toBe(503)
     await cp.apply(crds)
     await daemon.ready(30_000)
-    await daemon.logged(/MultiNetworkPolicy .*: recovered/)
+    await daemon.logged(/MultiNetworkPolicy: recovered/)
   })
 
   test('enforces a policy that is created, changed and deleted', async () => {
@@ -217,7 +219,7 @@ describe('the daemon on a Kubernetes API', () => {
     await daemon.logged(/ECONNREFUSED/)
     await cp.startApiServer()
     await apply(policy('q', denyAll))
-    await daemon.logged(/Pod .*: recovered/)
+    await daemon.logged(/Pod: recovered/)
     const [kept, held] = [await allowed.stop(), await forbidden.stop()]
     expect(kept.window().sent).toBeGreaterThan(500)
     expect(kept.window().lost).toBe(0)
@@ -230,7 +232,7 @@ describe('the daemon on a Kubernetes API', () => {
     await cp.remove(rbac.split('---').find((part) => part.includes('kind: ClusterRoleBinding')) ?? '')
     await cp.stopApiServer()
     await cp.startApiServer()
-    await daemon.logged(/Pod \(.*403.*forbidden/i, 40_000)
+    await daemon.logged(/api\/v1\/pods: 403.*forbidden/i, 40_000)
     expect(await passing()).toBe(NONE)
     await cp.apply(rbac)
     await cp.api('DELETE', `${POLICIES}/q`)

@@ -231,6 +231,26 @@ describe('what is asked for is what comes', () => {
   })
 })
 
+test('a kind in which nothing happens is looked after by short watches, and nothing is said', async () => {
+  const kubeconfig = await cp.serviceAccountKubeconfig('kube-system', 'multi-networkpolicy')
+  const connection = await fromKubeconfig({ kubeconfig })
+  const watches: string[] = []
+  const third = Promise.withResolvers<void>()
+  const counted: ApiConnection = {
+    ...connection,
+    get: (path, request) => {
+      const seconds = request?.query?.['timeoutSeconds']
+      if (seconds !== undefined) watches.push(seconds)
+      if (watches.length === 3) third.resolve()
+      return connection.get(path, request)
+    },
+  }
+  await using attachments = new Mirror(counted, resources.attachments, { idleMs: 300, random: () => 0 })
+  await third.promise
+  expect(watches.slice(0, 3)).toEqual(['300', '10', '300'])
+  expect(attachments.events).toEqual(['replaced 0'])
+})
+
 describe('what is missing is said, and heals', () => {
   test('when the CRD is not installed, and when it goes', async () => {
     await cp.remove(crds)

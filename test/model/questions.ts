@@ -18,21 +18,46 @@ export interface Question {
 }
 
 /**
- * At most `limit` of them, the same ones for the same cluster, spread evenly over all that there are. What a
- * pod sends to an address of its own is not among them: it goes over `lo`.
+ * At most `limit` of them, the same ones for the same cluster, spread evenly over all that there are. A
+ * quarter goes to what named ports mean on egress, which few of the others would meet by chance. What a pod
+ * sends to an address of its own is not among them: it goes over `lo`.
  */
 export function questions(cluster: Cluster, limit = 2000): readonly Question[] {
+  const named = namedQuestions(cluster, Math.floor(limit / 4))
   const [ends, directions] = [endsOf(cluster), ['ingress', 'egress'] as const]
   const [peers, services] = [peersOf(cluster), servicesOf(cluster)]
   const total = ends.length * directions.length * peers.length * services.length
-  return spread(total, limit).flatMap((index) => {
+  const others = spread(total, limit - named.length).flatMap((index) => {
     const [service, withoutService] = digit(services, index)
     const [peer, withoutPeer] = digit(peers, withoutService)
     const [direction, withoutDirection] = digit(directions, withoutPeer)
     const [place] = digit(ends, withoutDirection)
-    const loopback = direction === 'egress' && place.pod.some((own) => isSameAddress(own, peer))
-    return loopback ? [] : [{ end: place.end, direction, packet: packetOf(place, direction, peer, service) }]
+    return questionOf(place, direction, peer, service)
   })
+  return [...named, ...others]
+}
+
+/** Every end towards every address of every pod, at the ports of that pod. */
+function namedQuestions(cluster: Cluster, limit: number): readonly Question[] {
+  const ends = endsOf(cluster)
+  const pairs = cluster.pods.flatMap((pod) =>
+    addressesOf(attachmentsOf(pod)).flatMap((peer) => portsOf(pod).map((service) => ({ peer, service }))),
+  )
+  return spread(ends.length * pairs.length, limit).flatMap((index) => {
+    const [{ peer, service }, withoutPair] = digit(pairs, index)
+    const [place] = digit(ends, withoutPair)
+    return questionOf(place, 'egress', peer, service)
+  })
+}
+
+function portsOf(pod: JsonObject): readonly Service[] {
+  const containers = [...items(at(pod, 'spec', 'initContainers')), ...items(at(pod, 'spec', 'containers'))]
+  return containers
+    .flatMap((container) => items(at(container, 'ports')))
+    .flatMap((port) => {
+      const [number, protocol] = [at(port, 'containerPort'), at(port, 'protocol') ?? 'TCP']
+      return typeof number === 'number' ? [{ protocol: protocol as Protocol, port: number }] : []
+    })
 }
 
 /** Indices below `total`: all of them, or `limit` steps of the golden ratio, which never bunch up. */
@@ -57,6 +82,16 @@ interface Place {
   readonly end: End
   readonly interface: readonly Address[]
   readonly pod: readonly Address[]
+}
+
+function questionOf(
+  place: Place,
+  direction: Direction,
+  peer: Address,
+  service: Service,
+): readonly Question[] {
+  if (direction === 'egress' && place.pod.some((own) => isSameAddress(own, peer))) return []
+  return [{ end: place.end, direction, packet: packetOf(place, direction, peer, service) }]
 }
 
 function packetOf(place: Place, direction: Direction, peer: Address, service: Service): Packet {

@@ -29,7 +29,12 @@ export function wordsOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = codeOf(error)
   const text = error.message === '' ? (code ?? error.name) : error.message
-  return isTls(code) ? `TLS: ${text}` : text
+  return isTls(code) ? `TLS: ${reasonOf(error) ?? text}` : (reasonOf(error) ?? text)
+}
+
+/** OpenSSL's own words, without the numbers around them that differ from one time to the next. */
+function reasonOf(error: Error): string | undefined {
+  return 'reason' in error && typeof error.reason === 'string' ? error.reason : undefined
 }
 
 /** Node's short name of a system error, such as ECONNREFUSED. */

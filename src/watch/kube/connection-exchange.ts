@@ -32,7 +32,7 @@ export async function exchange(what: Exchange): Promise<http.IncomingMessage> {
   }
 }
 
-/** The server closed a kept connection in the instant we took it up again. It has not seen the request. */
+/** The server closed a kept connection in the instant we took it up again; a GET may simply be repeated. */
 class StaleSocket extends ConnectionError {}
 
 function once(what: Exchange): Promise<http.IncomingMessage> {
@@ -56,7 +56,8 @@ function once(what: Exchange): Promise<http.IncomingMessage> {
     limits.over()
     if (signal?.aborted) return reject(signal.reason)
     if (error instanceof ConnectionError) return reject(error)
-    const stale = what.method === 'GET' && request.reusedSocket && codeOf(error) === 'ECONNRESET'
+    const closed = ['ECONNRESET', 'EPIPE'].includes(codeOf(error) ?? '')
+    const stale = what.method === 'GET' && request.reusedSocket && closed
     const phase: ConnectionPhase = connected ? 'exchange' : 'connect'
     const words = `${server.origin}: ${wordsOf(error)}`
     reject(new (stale ? StaleSocket : ConnectionError)(phase, words, { cause: error }))

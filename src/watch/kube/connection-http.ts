@@ -2,7 +2,6 @@
  * The connection proper: node's own HTTP client with one keep-alive agent for the whole process, so that
  * hundreds of calls cost one TLS handshake and not hundreds. A 401 is answered once with fresh credentials.
  */
-
 import http from 'node:http'
 import https from 'node:https'
 import { pipeline } from 'node:stream'

@@ -37,7 +37,6 @@ async function* watchKind(
 }
 
 function translate(kind: Kind, event: ReflectorEvent<ClusterObject | Unreadable>): readonly SourceEvent[] {
-  const what = `${kind} (${PATHS[kind]})`
   switch (event.kind) {
     case 'replaced':
       return [
@@ -52,9 +51,9 @@ function translate(kind: Kind, event: ReflectorEvent<ClusterObject | Unreadable>
     case 'deleted':
       return isUnreadable(event.object) ? [] : [{ kind: 'deleted', of: kind, key: keyOf(event.object) }]
     case 'failing':
-      return [{ kind: 'failing', what, reason: `${event.phase}: ${event.reason}` }]
+      return [{ kind: 'failing', what: kind, reason: event.reason }]
     case 'recovered':
-      return [{ kind: 'recovered', what }]
+      return [{ kind: 'recovered', what: kind }]
     default:
       return event satisfies never
   }

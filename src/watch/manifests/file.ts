@@ -57,7 +57,7 @@ function parseObject(parse: ReturnType<typeof parsers>, raw: JsonObject): Return
 async function readDocuments(path: string, text: string): Promise<readonly unknown[] | FileContent> {
   try {
     if (path.endsWith('.json')) return [JSON.parse(text)]
-    const { parseAllDocuments } = await import('yaml')
+    const { parseAllDocuments } = await import('./yaml.ts')
     const documents = parseAllDocuments(text)
     if (!Array.isArray(documents)) return []
     const [error] = documents.flatMap((document) => document.errors)

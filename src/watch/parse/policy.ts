@@ -3,7 +3,6 @@
  * selects, the bad part allows nothing, and an Issue names it.
  */
 import type { Direction, NamespacedName, Policy, PolicyRule } from '../../compile/model.ts'
-import { NOTHING } from '../../compile/selector.ts'
 import { isUnreadable, parseMetadata, type Unreadable } from './metadata.ts'
 import { parseNetworkName } from './network-name.ts'
 import { parsePeers } from './peer.ts'
@@ -24,19 +23,22 @@ export function parsePolicy(raw: unknown): Policy | Unreadable {
     namespace,
     name,
     networks: parsePolicyFor(report, namespace, own(metadata.annotations, POLICY_FOR)),
-    podSelector: spec === undefined ? NOTHING : parsePodSelector(report, own(spec, 'podSelector')),
-    isolates: parseIsolates(report, spec ?? {}),
+    podSelector: parsePodSelector(report, own(spec, 'podSelector')),
+    isolates: parseIsolates(report, spec),
     rules: {
-      ingress: parseRules(report, 'ingress', 'from', spec ?? {}),
-      egress: parseRules(report, 'egress', 'to', spec ?? {}),
+      ingress: parseRules(report, 'ingress', 'from', spec),
+      egress: parseRules(report, 'egress', 'to', spec),
     },
     issues: report.issues,
   }
 }
 
-function specOf(report: Report, raw: unknown): JsonObject | undefined {
-  const spec = isObject(raw) ? own(raw, 'spec') : undefined
-  return isObject(spec) ? spec : report.add('spec', spec, 'expected an object; the policy selects no pod')
+/** Without a spec a policy is one that says nothing: it isolates ingress of every pod, as a NetworkPolicy does. */
+function specOf(report: Report, raw: unknown): JsonObject {
+  const spec = (isObject(raw) ? own(raw, 'spec') : undefined) ?? {}
+  if (isObject(spec)) return spec
+  report.add('spec', spec, 'expected an object; the policy isolates ingress of every pod and allows nothing')
+  return {}
 }
 
 /** Null counts as empty, like the absent selector of a NetworkPolicy that leaves the field out. */

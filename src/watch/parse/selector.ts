@@ -1,6 +1,7 @@
 /** `LabelSelector` at the edge: valid as a whole, or it matches nothing and an Issue says why (semantics.md, P7). */
 import { NOTHING, type Requirement, type Selector } from '../../compile/selector.ts'
-import { isObject, own, type Report } from './report.ts'
+import { isSubdomain } from './metadata.ts'
+import { isObject, own, type Report, shorten } from './report.ts'
 
 /** Parses a selector that is there; an absent one is the caller's business. */
 export function parseSelector(report: Report, field: string, raw: unknown): Selector {
@@ -22,6 +23,9 @@ function parseMatchLabels(report: Report, field: string, raw: unknown): readonly
     if (typeof value !== 'string') {
       return report.add(`${field}[${key}]`, value, 'expected text; the selector matches nothing')
     }
+    const problem = labelProblem(key, [value])
+    if (problem !== undefined)
+      return report.add(`${field}[${key}]`, value, `${problem}; the selector matches nothing`)
     requirements.push({ kind: 'in', key, values: new Set([value]) })
   }
   return requirements
@@ -54,6 +58,8 @@ function parseExpression(report: Report, field: string, raw: unknown): Requireme
   if (!values.every((value) => typeof value === 'string')) {
     return report.add(`${field}.values`, values, 'expected a list of text; the selector matches nothing')
   }
+  const problem = labelProblem(key, values)
+  if (problem !== undefined) return report.add(field, raw, `${problem}; the selector matches nothing`)
   if (operator === 'In' || operator === 'NotIn') {
     if (values.length === 0)
       return report.add(`${field}.values`, values, `${operator} needs values; the selector matches nothing`)
@@ -74,3 +80,17 @@ function parseExpression(report: Report, field: string, raw: unknown): Requireme
     'expected In, NotIn, Exists or DoesNotExist; the selector matches nothing',
   )
 }
+
+/** What Kubernetes refuses as a label (apimachinery's validation of qualified names and label values). */
+function labelProblem(key: string, values: readonly string[]): string | undefined {
+  const [name = '', prefix, ...others] = key.split('/').reverse()
+  const named = name.length <= 63 && LABEL_WORD.test(name) && others.length === 0
+  if (!named || (prefix !== undefined && !isSubdomain(prefix)))
+    return 'expected a label key such as app or example.org/app'
+  const wrong = values.find((value) => value !== '' && (value.length > 63 || !LABEL_WORD.test(value)))
+  return wrong === undefined
+    ? undefined
+    : `${JSON.stringify(shorten(wrong))} is no value that a label can have`
+}
+
+const LABEL_WORD = /^[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$/

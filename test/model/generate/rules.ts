@@ -46,7 +46,7 @@ function peer(shape: ClusterShape): fc.Arbitrary<unknown> {
     [3, fc.record({ podSelector, namespaceSelector })],
     [1, namespaceSelector.map((selector) => ({ namespaceSelector: selector, podSelector: null }))],
     [7, ipBlock(shape).map((block) => ({ ipBlock: block }))],
-    [shape.bad ? 2 : 0, fc.constantFrom(...badPeers)],
+    [shape.bad ? 3 : 0, fc.constantFrom(...badPeers)],
   )
 }
 
@@ -61,7 +61,7 @@ function port(shape: ClusterShape): fc.Arbitrary<unknown> {
     [3, fc.record({ protocol: named }).map(entry)],
     [5, fc.record({ protocol: named, port: name }).map(entry)],
     [4, fc.record({ protocol: named, one: number, other: number }).map(rangeOf)],
-    [shape.bad ? 2 : 0, fc.constantFrom(...badPorts)],
+    [shape.bad ? 3 : 0, fc.constantFrom(...badPorts)],
   )
 }
 

@@ -40,6 +40,8 @@ const CASES: readonly (readonly [selector: unknown, matching: boolean, valid: bo
   [{ matchExpressions: ['app'] }, false, false],
   [{ matchLabels: { app: 1 } }, false, false],
   [{ matchLabels: ['app'] }, false, false],
+  [{ matchExpressions: [{ key: 'no label!', operator: 'DoesNotExist' }] }, false, false],
+  [{ matchExpressions: [{ key: 'app', operator: 'NotIn', values: ['no value!'] }] }, false, false],
   ['app=web', false, false],
   [[], false, false],
 ]
@@ -53,22 +55,14 @@ describe('on a pod with app=web and tier=', () => {
     })
   }
 
-  test('a key such as __proto__ or constructor is a key like any other', () => {
+  test('a key such as constructor is a key like any other, and one such as __proto__ is no label', () => {
     const report = new Report({ kind: 'Pod', name: 'x' })
-    const selector = parseSelector(
-      report,
-      'f',
-      JSON.parse('{"matchLabels": {"__proto__": "x", "constructor": "y"}}'),
-    )
-    expect(matches(selector, new Map())).toBe(false)
-    expect(
-      matches(
-        selector,
-        new Map([
-          ['__proto__', 'x'],
-          ['constructor', 'y'],
-        ]),
-      ),
-    ).toBe(true)
+    const named = parseSelector(report, 'f', { matchLabels: { constructor: 'y' } })
+    expect(matches(named, new Map())).toBe(false)
+    expect(matches(named, new Map([['constructor', 'y']]))).toBe(true)
+    expect(report.issues).toEqual([])
+    const hostile = parseSelector(report, 'f', JSON.parse('{"matchLabels": {"__proto__": "x"}}'))
+    expect(matches(hostile, new Map([['__proto__', 'x']]))).toBe(false)
+    expect(report.issues.length).toBe(1)
   })
 })

@@ -17,12 +17,11 @@ import {
   blockCorners,
   type Corners,
   networkCorners,
-  peers,
   podCorners,
   policyCorners,
-  ports,
   ruleCorners,
 } from './corners.ts'
+import { peers, ports } from './parts.ts'
 
 const fixed = { seed: 20260731 }
 const clusters: readonly Cluster[] = fc.sample(arbitraryCluster(), { ...fixed, numRuns: 2000 })

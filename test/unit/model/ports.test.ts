@@ -87,11 +87,11 @@ const ingressNames = `
 pods:
   a/server:
     net1: net 10.0.0.1
-    ports: [{ web: 80/TCP }, { web: 8080/TCP }, { web: 80/UDP }, { tcp: 81 }]
+    ports: [{ web: 80/TCP }, { web: 8080/TCP }, { web: 81/UDP }, { tcp: 82 }, { dns: 53/UDP }]
     initPorts: { early: 90/TCP }
   a/client: { labels: { app: client }, net1: net 10.0.0.2, ports: { web: 99/TCP, theirs: 70/TCP } }
 policies:
-  a/p: { for: net, ingress: [{ ports: [{ port: web }, { port: early }, { port: tcp }, { port: theirs }, { port: https }] }] }
+  a/p: { for: net, ingress: [{ ports: [{ port: web }, { port: early }, { port: tcp }, { port: dns }, { port: theirs }, { port: https }] }] }
 `
 
 const egressNames = `
@@ -111,8 +111,14 @@ const names: readonly Row[] = [
   {
     title: 'T4: on ingress a name is the governed pod’s, init containers and several numbers included',
     given: ingressNames,
-    allow: 'in 10.0.0.9 TCP/80, in 10.0.0.9 TCP/8080, in 10.0.0.9 TCP/90, in 10.0.0.9 TCP/81',
-    deny: 'in 10.0.0.9 UDP/80, in 10.0.0.9 TCP/99',
+    allow: 'in 10.0.0.9 TCP/80, in 10.0.0.9 TCP/8080, in 10.0.0.9 TCP/90, in 10.0.0.9 TCP/82',
+    deny: 'in 10.0.0.9 UDP/80, in 10.0.0.9 UDP/81, in 10.0.0.9 TCP/81, in 10.0.0.9 TCP/99',
+  },
+  {
+    title: 'T4: a name of the other protocol is another name',
+    given: ingressNames,
+    allow: '',
+    deny: 'in 10.0.0.9 TCP/53, in 10.0.0.9 UDP/53',
   },
   {
     title: 'T5: a name that nothing has matches nothing, not the services file either',

@@ -20,7 +20,8 @@ export const fourPods: string = `
 namespaces: { a: { team: red }, b: { team: blue } }
 networks: { a/net: macvlan, a/side: macvlan, b/net: macvlan, a/foreign: bridge }
 pods:
-  a/server: { labels: { app: server, tier: back }, net1: net 10.0.0.1 fd00::1, net2: side 10.1.0.1 }
+  a/server:
+    { labels: { app: server, tier: back }, ports: { web: 80/TCP }, net1: net 10.0.0.1 fd00::1, net2: side 10.1.0.1 }
   a/client: { labels: { app: client }, net1: net 10.0.0.2 fd00::2, net2: side 10.1.0.2 }
   a/other: { net1: net 10.0.0.3 fd00::3 }
   b/client: { labels: { app: client }, net1: a/net 10.0.0.4 fd00::4, net2: net 10.2.0.4 }

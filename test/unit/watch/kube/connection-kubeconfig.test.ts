@@ -332,7 +332,7 @@ describe('a bad file', () => {
       'has a key for an authority',
       (c) => c.replace('ca.crt', 'ca.key'),
       {},
-      /certificate-authority: error:.*/,
+      /certificate-authority: .*no start line/,
     ],
     [
       'has no certificate',
