@@ -115,6 +115,7 @@ class Compiler {
     const { interface: name } = attachment
     if (name === undefined) return 'network-status names no interface for it'
     if (name === 'lo') return 'lo is the loopback interface'
+    if (!isLinuxName(name)) return `no interface can have the name ${JSON.stringify(name)}`
     const problem = interfaceNameProblem(name)
     return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
   }
@@ -157,6 +158,11 @@ function governedInterfaces(governing: readonly Governance[]): readonly Governed
         .map(([place]) => place)
     return { name, isolatedBy: { ingress: isolatedBy('ingress'), egress: isolatedBy('egress') } }
   })
+}
+
+/** The kernel's dev_valid_name, its length apart: no slash, colon or blank, and neither of the dot names. */
+function isLinuxName(name: string): boolean {
+  return /^[^/:\s]+$/.test(name) && name !== '.' && name !== '..'
 }
 
 function sortedByName(policies: Iterable<Policy>): readonly Policy[] {

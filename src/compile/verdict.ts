@@ -21,8 +21,8 @@ export interface Packet {
   readonly own: Address
   /** The address of the other end. */
   readonly peer: Address
-  readonly protocol: Protocol | 'ICMP'
-  /** Destination port; not looked at for ICMP. */
+  readonly protocol: Protocol | 'ICMP' | 'OTHER'
+  /** Destination port; not looked at where the protocol has none. */
   readonly port: number
 }
 

@@ -42,12 +42,16 @@ export const attachmentsOf: (pod: JsonObject) => readonly Attachment[] = oncePer
     })
 })
 
-/** `name` is in the namespace of whoever writes it; anything but one or two non-empty parts is no name. */
+/**
+ * `name` is in the namespace of whoever writes it; anything but one or two non-empty parts is no name.
+ *
+ * Reading: blanks around the slash are trimmed too, as the daemons in use do: what names a network governs it.
+ */
 export function networkNamed(text: string, namespace: string): string | undefined {
-  const parts = text.split('/')
+  const parts = text.split('/').map((part) => part.trim())
   if (parts.some((part) => !/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/.test(part))) return undefined
-  if (parts.length === 1) return `${namespace}/${text}`
-  return parts.length === 2 ? text : undefined
+  if (parts.length === 1) return `${namespace}/${parts[0]}`
+  return parts.length === 2 ? parts.join('/') : undefined
 }
 
 /** Linux's own rule (dev_valid_name): 1 to 15 bytes, no slash, colon or blank, not a dot or two. */

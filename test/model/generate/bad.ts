@@ -91,15 +91,7 @@ export const badPolicyTypes: readonly unknown[] = [
 ]
 
 /** Items of `policy-for`. */
-export const badNetworks: readonly string[] = [
-  'a/b/c',
-  '',
-  'alpha / net',
-  '/net',
-  'alpha/',
-  'Net',
-  'net;drop',
-]
+export const badNetworks: readonly string[] = ['a/b/c', '', 'al pha/net', '/net', 'alpha/', 'Net', 'net;drop']
 
 /** Configurations of a NetworkAttachmentDefinition from which no type can be read. */
 export const badConfigurations: readonly unknown[] = [

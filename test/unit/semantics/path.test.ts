@@ -1,0 +1,74 @@
+/**
+ * Output is a function of the state, never of the path there: the same changes in another order, split, doubled,
+ * squashed or after a restart end in the same rules, byte for byte.
+ */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import type { Cluster } from '../../../src/compile/cluster.ts'
+import { printNftables } from '../../../src/compile/nftables.ts'
+import { describeIssue } from '../../../src/issue-log.ts'
+import { KINDS } from '../../../src/watch/parse/object.ts'
+import type { Cluster as RawCluster } from '../../model/cluster.ts'
+import { arbitraryHistory, type Edit, edited, generatedOptions } from '../../model/generate.ts'
+import { clusterOf, compileAll, parse } from '../../product.ts'
+
+/** Everything that is printed, and every Issue, as one text. */
+function printed(cluster: Cluster): string {
+  const { targets, issues } = compileAll(cluster, generatedOptions.networkPlugins)
+  const rules = [...targets].map(
+    ([pod, { ruleset }]) => `${pod} ${JSON.stringify(printNftables(ruleset).transaction)}`,
+  )
+  return [...rules.sort(), ...issues.map(describeIssue).sort()].join('\n')
+}
+
+function apply(cluster: Cluster, edit: Edit): void {
+  const object = parse(edit.object)
+  if (object === undefined) return
+  const key = object.kind === 'Namespace' ? object.name : `${object.namespace}/${object.name}`
+  cluster.apply(edit.kind === 'put' ? { kind: 'changed', object } : { kind: 'deleted', of: object.kind, key })
+}
+
+const rawObjects = (cluster: RawCluster): readonly unknown[] => Object.values(cluster).flat()
+const stateAfter = (start: RawCluster, edits: readonly Edit[]): RawCluster => edits.reduce(edited, start)
+
+/** Each is a way to the state that the edits lead to. */
+const PATHS: Readonly<Record<string, (start: RawCluster, edits: readonly Edit[]) => Cluster>> = {
+  'one change after the other, compiling in between': (start, edits) => {
+    const cluster = clusterOf(rawObjects(start))
+    for (const edit of edits) {
+      printed(cluster)
+      apply(cluster, edit)
+    }
+    return cluster
+  },
+  'the objects backwards': (start, edits) => clusterOf(rawObjects(stateAfter(start, edits)).toReversed()),
+  'every change twice': (start, edits) => {
+    const cluster = clusterOf(rawObjects(start))
+    for (const edit of edits.flatMap((each) => [each, each])) apply(cluster, edit)
+    return cluster
+  },
+  'a restart half way, which lists everything anew': (start, edits) => {
+    const half = Math.floor(edits.length / 2)
+    const cluster = clusterOf(rawObjects(stateAfter(start, edits.slice(0, half))))
+    for (const edit of edits.slice(half)) apply(cluster, edit)
+    return cluster
+  },
+  'a relist of each kind over what stood': (start, edits) => {
+    const cluster = clusterOf(rawObjects(start))
+    const objects = rawObjects(stateAfter(start, edits)).flatMap((raw) => parse(raw) ?? [])
+    for (const of of KINDS)
+      cluster.apply({ kind: 'replaced', of, objects: objects.filter(({ kind }) => kind === of) })
+    return cluster
+  },
+}
+
+for (const [name, path] of Object.entries(PATHS)) {
+  test(`${name} ends in the same rules and the same Issues`, { timeout: 120_000 }, () => {
+    fc.assert(
+      fc.property(arbitraryHistory({ length: 8 }), ({ start, edits }) => {
+        expect(printed(path(start, edits))).toBe(printed(clusterOf(rawObjects(stateAfter(start, edits)))))
+      }),
+      { numRuns: 300 },
+    )
+  })
+}
