@@ -13,6 +13,9 @@ import { fileIssue, parseManifest } from './file.ts'
 /** How long a file must stand unchanged after a write in place, in ms. */
 export const SETTLE_MS = 20
 
+/** The same for a file that is empty: somebody has opened it and is about to write, or means it. */
+const EMPTY_SETTLE_MS = 1_000
+
 /** Beyond this a file is no manifest that we would want to hold in memory. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024
 
@@ -83,7 +86,8 @@ export class ManifestDirectory {
       if (known?.stamp === stamp) return { kind: 'known', file: known }
       const moved = known !== undefined && known.inode !== before.ino && before.size > 0n
       const age = this.#clock.wallTime() - Number(before.mtimeMs)
-      if (!moved && age >= 0 && age < SETTLE_MS) return { kind: 'unsettled' }
+      const settled = before.size > 0n ? SETTLE_MS : EMPTY_SETTLE_MS
+      if (!moved && age >= 0 && age < settled) return { kind: 'unsettled' }
       const { text, same } = await readWhole(path, stamp)
       if (!same) return { kind: 'unsettled' }
       return { kind: 'known', file: await this.#parse(path, text, { stamp, inode: before.ino }, known) }
