@@ -21,6 +21,8 @@ export interface DaemonOptions {
   readonly compile: CompileOptions
   /** Makes the target, given a view of this node's pods as last compiled. */
   readonly target: (localPods: () => Compilation['targets']) => Target<PodTarget>
+  /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
+  readonly tellIssues: (issues: readonly Issue[]) => void
   readonly concurrency: number
   /** `--sync-period`. */
   readonly syncPeriodMs: number
@@ -145,7 +147,9 @@ export class Daemon {
     this.#reporting = true
     setImmediate(() => {
       this.#reporting = false
-      this.#issueLog.set(this.issues())
+      const issues = this.issues()
+      this.#issueLog.set(issues)
+      this.#options.tellIssues(concerning(issues, this.#compilation.targets))
     })
   }
 
@@ -163,4 +167,29 @@ function notApplied(key: string, reason: string): Issue {
     field: '',
     reason: `not enforced yet because: ${reason}`,
   }
+}
+
+/** The Issues that this node's pods have to do with: what is wrong elsewhere, the nodes there will tell. */
+function concerning(issues: readonly Issue[], targets: Compilation['targets']): readonly Issue[] {
+  const pods = [...targets.values()].map(({ pod }) => pod)
+  const namespaces = new Set(pods.map((pod) => pod.namespace))
+  const networks = new Set<string>(
+    pods.flatMap((pod) => pod.attachments.map((attachment) => attachment.network)),
+  )
+  return issues.filter(({ object: { kind, namespace = '', name } }) => {
+    switch (kind) {
+      case 'MultiNetworkPolicy':
+        return namespaces.has(namespace)
+      case 'Namespace':
+        return namespaces.has(name)
+      case 'NetworkAttachmentDefinition':
+        return networks.has(`${namespace}/${name}`)
+      case 'Pod':
+        return pods.some((pod) => pod.namespace === namespace && pod.name === name)
+      case 'File':
+        return false
+      default:
+        return kind satisfies never
+    }
+  })
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import { type AddressRange, mergeRanges, parseCidr, rangeOfPrefix } from '../compile/address.ts'
 import type { CompileOptions } from '../compile/compile.ts'
 import { UsageError } from '../usage-error.ts'
+import type { ApiConnection } from '../watch/kube/connection.ts'
 import type { Source } from '../watch/source.ts'
 import { badValue, type FlagValues } from './flags.ts'
 
@@ -47,11 +48,17 @@ export interface SourceSettings {
   readonly signal: AbortSignal
 }
 
+export interface OpenedSources {
+  readonly sources: readonly Source[]
+  /** To the API server that they come from, if they do. */
+  readonly connection: ApiConnection | undefined
+}
+
 /**
  * The sources that the flags name, not yet begun; what they need is imported only now, since each costs memory.
  * @throws UsageError for a directory or a configuration that cannot be read.
  */
-export async function openSources(flags: FlagValues, settings: SourceSettings): Promise<readonly Source[]> {
+export async function openSources(flags: FlagValues, settings: SourceSettings): Promise<OpenedSources> {
   const directory = flags.text('manifests')
   const [kubeconfig, master] = [flags.text('kubeconfig'), flags.text('master')]
   if (directory === undefined) return openKube(kubeconfig, master, settings)
@@ -66,14 +73,14 @@ export async function openSources(flags: FlagValues, settings: SourceSettings): 
     )
   })
   const { watchManifests } = await import('../watch/manifests/source.ts')
-  return [watchManifests({ directory, ...settings })]
+  return { sources: [watchManifests({ directory, ...settings })], connection: undefined }
 }
 
 async function openKube(
   kubeconfig: string | undefined,
   master: string | undefined,
   { clock, signal }: SourceSettings,
-): Promise<readonly Source[]> {
+): Promise<OpenedSources> {
   const { ConnectionError, fromKubeconfig, inCluster } = await import('../watch/kube/connection.ts')
   const { watchKube } = await import('../watch/kube/source.ts')
   try {
@@ -81,7 +88,7 @@ async function openKube(
       kubeconfig === undefined && master === undefined
         ? await inCluster()
         : await fromKubeconfig({ kubeconfig, master })
-    return watchKube({ connection, clock, signal })
+    return { sources: watchKube({ connection, clock, signal }), connection }
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
     throw new UsageError(error.message, '--kubeconfig FILE, --manifests DIR or an in-cluster configuration', {

@@ -36,7 +36,7 @@ export async function compileCommand(args: readonly string[], env: Environment):
   const options = compileOptions(flags, node)
   const stop = new AbortController()
   const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
-  const loaded = await loadCluster(await openSources(flags, settings), stop)
+  const loaded = await loadCluster((await openSources(flags, settings)).sources, stop)
   const { targets, issues } = compile(loaded.cluster, options)
   const pods = [...targets]
     .filter(([name]) => wanted === undefined || name === wanted)

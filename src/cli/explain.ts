@@ -75,7 +75,7 @@ export async function loadAndCompile(
   readonly issues: readonly Issue[]
 }> {
   const stop = new AbortController()
-  const sources = await openSources(flags, {
+  const { sources } = await openSources(flags, {
     node: nodeName(flags, env),
     clock: systemClock,
     signal: stop.signal,

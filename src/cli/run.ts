@@ -1,5 +1,6 @@
 /** `mnpd run`: the daemon, put together from its flags. */
 import type { Logger } from 'pino'
+import { IssueEvents } from '../apply/issue-events.ts'
 import { hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, firstLocator, type NetnsLocator } from '../apply/netns/locate.ts'
 import { nftablesTarget } from '../apply/nftables-target.ts'
@@ -36,11 +37,14 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const stop = stopOnSignals(log)
   await using resources = new AsyncDisposableStack()
   const locator = await openLocator(flags, log, resources)
-  const sources = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
+  const { sources, connection } = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
+  const events =
+    connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
   const daemon = new Daemon({
     sources,
     compile: options,
     target: (localPods) => nftablesTarget({ locator: locator(localPods), localPods }),
+    tellIssues: (issues) => events?.set(issues),
     concurrency: CONCURRENCY,
     syncPeriodMs,
     clock: systemClock,

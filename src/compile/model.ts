@@ -22,6 +22,8 @@ export interface ObjectReference {
   readonly kind: Kind | 'File'
   readonly namespace?: string
   readonly name: string
+  /** As the API server gave it; absent for what comes from a file without one. */
+  readonly uid?: string
 }
 
 /** A part of the input that is not enforced as written: where it stands, what it says, and why not. */
@@ -95,6 +97,7 @@ export interface Policy {
   readonly kind: 'MultiNetworkPolicy'
   readonly namespace: string
   readonly name: string
+  readonly uid: string
   /** The networks of `policy-for`, in its order, without duplicates. */
   readonly networks: readonly NamespacedName[]
   readonly podSelector: Selector
@@ -137,7 +140,10 @@ export function nameOf(object: { readonly namespace: string; readonly name: stri
 }
 
 export function referenceTo(object: ClusterObject): ObjectReference {
-  return object.kind === 'Namespace'
-    ? { kind: object.kind, name: object.name }
-    : { kind: object.kind, namespace: object.namespace, name: object.name }
+  return {
+    kind: object.kind,
+    ...('namespace' in object ? { namespace: object.namespace } : {}),
+    name: object.name,
+    ...('uid' in object && object.uid !== '' ? { uid: object.uid } : {}),
+  }
 }

@@ -87,6 +87,16 @@ async function passing(): Promise<string> {
   return results.map(({ verdict }) => verdict).join(' ')
 }
 
+/** The Events on objects of a kind in the test's namespace. */
+async function eventsOf(
+  kind: string,
+): Promise<readonly { readonly involvedObject: { readonly kind: string } }[]> {
+  const { items } = (await cp.api('GET', '/api/v1/namespaces/shop/events')) as unknown as {
+    items: { involvedObject: { kind: string } }[]
+  }
+  return items.filter(({ involvedObject }) => involvedObject.kind === kind)
+}
+
 /** For when other kinds are listed anew meanwhile, and "settled" may speak of them. */
 async function eventually(expected: string): Promise<void> {
   await daemon.until(`what passes is ${expected}`, async () => (await passing()) === expected, 40_000)
@@ -188,6 +198,22 @@ describe('the daemon on a Kubernetes API', () => {
       ).level,
     ).toBe('warn')
     await daemon.logged(/NetworkAttachmentDefinition shop\/red: spec.config .*governed all the same/)
+    await daemon.until(
+      'the policy has an Event',
+      async () => (await eventsOf('MultiNetworkPolicy')).length > 0,
+      10_000,
+    )
+    expect((await eventsOf('MultiNetworkPolicy'))[0]).toMatchObject({
+      involvedObject: {
+        name: 'p',
+        namespace: 'shop',
+        uid: (await cp.api('GET', `${POLICIES}/p`)).metadata.uid,
+      },
+      type: 'Warning',
+      reason: 'NotEnforced',
+      message: expect.stringContaining('spec.ingress[0].from[0].ipBlock.cidr: 10.1.0.0/99: expected a CIDR'),
+      source: { component: 'multi-networkpolicyd', host: 'n1' },
+    })
     await change(() => apply(networkObject('shop', 'red')))
     await daemon.logged(/no longer an issue: NetworkAttachmentDefinition shop\/red/)
   })

@@ -35,11 +35,12 @@ export function parseMetadata(kind: Kind, raw: unknown): Metadata | Unreadable {
   if (typeof namespace !== 'string' || (kind !== 'Namespace' && !isLabel(namespace))) {
     return unreadable(object, 'metadata.namespace', namespace, 'expected a name of a-z, 0-9 and -')
   }
-  const report = new Report(object)
+  const uid = textOf(own(metadata, 'uid'))
+  const report = new Report(uid === '' ? object : { ...object, uid })
   return {
     namespace,
     name,
-    uid: textOf(own(metadata, 'uid')),
+    uid,
     labels: parseLabels(report, own(metadata, 'labels')),
     annotations: parseAnnotations(report, own(metadata, 'annotations')),
     createdAt: Date.parse(textOf(own(metadata, 'creationTimestamp'))) || 0,

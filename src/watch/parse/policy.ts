@@ -16,12 +16,13 @@ const TYPES: Readonly<Record<string, Direction>> = { Ingress: 'ingress', Egress:
 export function parsePolicy(raw: unknown): Policy | Unreadable {
   const metadata = parseMetadata('MultiNetworkPolicy', raw)
   if (isUnreadable(metadata)) return metadata
-  const { namespace, name, report } = metadata
+  const { namespace, name, uid, report } = metadata
   const spec = specOf(report, raw)
   return {
     kind: 'MultiNetworkPolicy',
     namespace,
     name,
+    uid,
     networks: parsePolicyFor(report, namespace, own(metadata.annotations, POLICY_FOR)),
     podSelector: parsePodSelector(report, own(spec, 'podSelector')),
     isolates: parseIsolates(report, spec),
