@@ -155,18 +155,18 @@ export class Daemon {
 
   /** Everything that is not enforced as written, for now. */
   issues(): readonly Issue[] {
-    const applying = [...this.#reconciler.failures()].map(([key, reason]) => notApplied(key, reason))
+    const applying = [...this.#reconciler.remarkable()].map(([key, outcome]) => issueOf(key, outcome))
     return [...[...this.#sourceIssues.values()].flat(), ...this.#compilation.issues, ...applying]
   }
 }
 
-function notApplied(key: string, reason: string): Issue {
+function issueOf(key: string, outcome: Outcome): Issue {
   const [namespace = '', name = key] = key.split('/')
-  return {
-    object: { kind: 'Pod', namespace, name },
-    field: '',
-    reason: `not enforced yet because: ${reason}`,
-  }
+  const reason =
+    outcome.kind === 'failed'
+      ? `not enforced yet because: ${outcome.reason}`
+      : `not as told: ${outcome.remark}`
+  return { object: { kind: 'Pod', namespace, name }, field: '', reason }
 }
 
 /** The Issues that this node's pods have to do with: what is wrong elsewhere, the nodes there will tell. */

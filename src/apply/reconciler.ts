@@ -8,7 +8,8 @@
 import type { Clock } from '../clock.ts'
 
 export type Outcome =
-  | { readonly kind: 'done' }
+  /** As desired; a remark is an Issue that holds all the same. */
+  | { readonly kind: 'done'; readonly remark?: string }
   /** Not now: to be tried again, and an Issue until then. */
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -102,10 +103,10 @@ export class Reconciler<D> {
     return this.#running === 0 && this.#ready.length === 0
   }
 
-  /** The keys that are not as desired, with the reason. */
-  *failures(): Generator<readonly [key: string, reason: string]> {
+  /** The keys that are not as desired, or that there is a remark on, with the outcome. */
+  *remarkable(): Generator<readonly [key: string, outcome: Outcome]> {
     for (const [key, { outcome }] of this.#work) {
-      if (outcome?.kind === 'failed') yield [key, outcome.reason]
+      if (outcome?.kind === 'failed' || outcome?.remark !== undefined) yield [key, outcome]
     }
   }
 

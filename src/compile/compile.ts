@@ -15,6 +15,7 @@ import {
   nameOf,
   type Pod,
   type Policy,
+  type PolicyRule,
   referenceTo,
 } from './model.ts'
 import type { Allow, Exemptions, GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
@@ -62,6 +63,7 @@ class Compiler {
   readonly #exemptions: Exemptions
   readonly #allows = new Map<Policy, Map<string, Allow>>()
   readonly #issues: Issue[] = []
+  readonly #addressless = new Map<string, Issue>()
 
   constructor(cluster: Cluster, options: CompileOptions) {
     this.#cluster = cluster
@@ -80,6 +82,7 @@ class Compiler {
 
   *issues(): Generator<Issue> {
     yield* this.#issues
+    yield* this.#addressless.values()
     for (const policy of this.#cluster.policies.values()) {
       for (const network of policy.networks) {
         if (!this.#cluster.networks.has(network)) yield missingNetwork(policy, network)
@@ -101,7 +104,8 @@ class Compiler {
     return pod.attachments.filter((attachment) => {
       if (!policy.networks.includes(attachment.network)) return false
       const obstacle = this.#obstacle(attachment)
-      if (obstacle !== undefined) this.#issues.push(notEnforced(policy, pod, attachment, obstacle))
+      const doubt = obstacle ?? doubtOf(pod, attachment)
+      if (doubt !== undefined) this.#issues.push(notEnforced(policy, pod, attachment, doubt))
       return obstacle === undefined
     })
   }
@@ -118,6 +122,21 @@ class Compiler {
     if (!isLinuxName(name)) return `no interface can have the name ${JSON.stringify(name)}`
     const problem = interfaceNameProblem(name)
     return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
+  }
+
+  /** Pods that a peer selects and of which no address is known, as on a network without IPAM: they are let in nowhere. */
+  #noteAddressless(policy: Policy, direction: Direction, index: number, { peers }: PolicyRule): void {
+    if (peers.kind === 'anyone') return
+    const selecting = peers.peers.filter((peer) => peer.kind === 'pods')
+    const members = selecting.flatMap((peer) => this.#members.ofPeer(policy, peer))
+    const names = new Set(
+      members.filter(({ addresses }) => addresses.length === 0).map(({ pod }) => nameOf(pod)),
+    )
+    if (names.size > 0)
+      this.#addressless.set(
+        `${nameOf(policy)} ${direction}[${index}]`,
+        addressless(policy, direction, index, [...names].sort()),
+      )
   }
 
   #policyRules(policy: Policy, pod: Pod): PolicyRules {
@@ -137,27 +156,44 @@ class Compiler {
       const known = shared.get(`${direction}[${index}]`)
       if (known !== undefined) return known
       const allow = resolveRule(this.#members, policy, direction, index, rule, pod)
+      this.#noteAddressless(policy, direction, index, rule)
       if (!dependsOnGovernedPod(direction, rule)) shared.set(`${direction}[${index}]`, allow)
       return allow
     })
   }
 }
 
+/**
+ * Why rules in the pod's netns may not meet its packets. They are put there all the same: these are claims of whoever
+ * wrote the pod, and must not take enforcement away.
+ */
+function doubtOf(pod: Pod, attachment: Attachment): string | undefined {
+  if (attachment.userspace !== undefined) {
+    return `the device is given to user space (${attachment.userspace}), where the kernel sees no packets`
+  }
+  return pod.guest === undefined
+    ? undefined
+    : `it is a virtual machine (${pod.guest}): packets that are bridged to the guest pass the pod's rules by`
+}
+
 /** An interface that several attachments name is governed by all that govern one of them. */
 function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
-  const names = new Set(
-    governing.flatMap(({ attachments }) => attachments.map((each) => each.interface ?? '')),
-  )
-  return [...names].sort().map((name) => {
-    const isolatedBy = (direction: Direction): readonly number[] =>
-      [...governing.entries()]
-        .filter(
-          ([, { policy, attachments }]) =>
-            policy.isolates[direction] && attachments.some((each) => each.interface === name),
-        )
-        .map(([place]) => place)
-    return { name, isolatedBy: { ingress: isolatedBy('ingress'), egress: isolatedBy('egress') } }
-  })
+  const networks = new Map<string, NamespacedName>()
+  for (const { interface: name = '', network } of governing.flatMap(({ attachments }) => attachments)) {
+    if (!networks.has(name)) networks.set(name, network)
+  }
+  return [...networks]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, network]) => {
+      const isolatedBy = (direction: Direction): readonly number[] =>
+        [...governing.entries()]
+          .filter(
+            ([, { policy, attachments }]) =>
+              policy.isolates[direction] && attachments.some((each) => each.interface === name),
+          )
+          .map(([place]) => place)
+      return { name, network, isolatedBy: { ingress: isolatedBy('ingress'), egress: isolatedBy('egress') } }
+    })
 }
 
 /** The kernel's dev_valid_name, its length apart: no slash, colon or blank, and neither of the dot names. */
@@ -185,5 +221,20 @@ function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle:
     value: attachment.network,
     reason: `not enforced on pod ${nameOf(pod)} because ${obstacle}`,
     pod: nameOf(pod),
+  }
+}
+
+function addressless(
+  policy: Policy,
+  direction: Direction,
+  index: number,
+  pods: readonly NamespacedName[],
+): Issue {
+  const shown = pods.slice(0, 5).join(', ')
+  const rest = pods.length > 5 ? ` and ${pods.length - 5} more` : ''
+  return {
+    object: referenceTo(policy),
+    field: `spec.${direction}[${index}].${direction === 'ingress' ? 'from' : 'to'}`,
+    reason: `not enforced for ${shown}${rest} because no address is known of them on the policy's networks`,
   }
 }

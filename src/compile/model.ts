@@ -61,6 +61,10 @@ export interface Attachment {
   /** The interface's name in the pod's netns; undefined where the status names none (a device given away whole). */
   readonly interface: string | undefined
   readonly addresses: readonly Address[]
+  /** As the status tells it, in lower case; undefined where it does not. */
+  readonly mac: string | undefined
+  /** The kind of user-space device that `device-info` tells of, such as vhost-user; undefined for kernel devices. */
+  readonly userspace: string | undefined
 }
 
 export interface ContainerPort {
@@ -82,6 +86,8 @@ export interface Pod {
   /** False for phases Succeeded and Failed. */
   readonly alive: boolean
   readonly hostNetwork: boolean
+  /** The virtual machine that the pod is or holds, in words; undefined for a pod of plain processes. */
+  readonly guest: string | undefined
   /** Unix time of creation in ms, 0 where unknown: the elder of two pods keeps a netns that both claim. */
   readonly createdAt: number
   readonly attachments: readonly Attachment[]

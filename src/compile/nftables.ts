@@ -11,7 +11,7 @@
  *         …
  *       }
  *       chain interface-net1-ingress {
- *         jump common
+ *         jump common comment "shop/blue"
  *         jump policy-0-ingress comment "blue/web"
  *         counter drop comment "no policy allows it"
  *       }
@@ -158,7 +158,7 @@ function printInterface(
   if (isolatedBy.length === 0) return
   const chain = interfaceChain(governed, direction)
   table.addChain({ name: chain })
-  table.addRule(chain, [jump('common')])
+  table.addRule(chain, [jump('common')], fitComment(governed.network, ''))
   for (const place of isolatedBy) {
     const { policy } = ruleset.policies[place] as PolicyRules
     table.addRule(chain, [jump(policyChain(place, direction))], fitComment(policy, ''))
@@ -204,12 +204,43 @@ function interfaceChain({ name }: GovernedInterface, direction: Direction): stri
   return `interface-${word}-${direction}`
 }
 
-/** The policy's name with what follows it, shortened to what a comment holds so that two names never look alike. */
-function fitComment(policy: NamespacedName, rest: string): string {
+/** A name with what follows it, shortened to what a comment holds so that two names never look alike. */
+function fitComment(name: string, rest: string): string {
   const room = MAX_COMMENT - rest.length
-  if (policy.length <= room) return `${policy}${rest}`
-  const mark = `~${createHash('sha256').update(policy).digest('hex').slice(0, 12)}`
-  return `${policy.slice(0, room - mark.length)}${mark}${rest}`
+  if (name.length <= room) return `${name}${rest}`
+  const mark = `~${createHash('sha256').update(name).digest('hex').slice(0, 12)}`
+  return `${name.slice(0, room - mark.length)}${mark}${rest}`
+}
+
+/** The interfaces that a table of ours governs, and the network that each was told to be on; see `isNetwork`. */
+export function governedBy(table: ListedTable | undefined): ReadonlyMap<string, string> {
+  const governed = new Map<string, string>()
+  const chains = table?.chains ?? []
+  for (const { rules } of chains.filter(({ hook }) => hook !== undefined)) {
+    for (const [name, chain] of rules.flatMap(({ expr }) => expr.flatMap(dispatched))) {
+      governed.set(name, chains.find((each) => each.name === chain)?.rules[0]?.comment ?? '')
+    }
+  }
+  return governed
+}
+
+/** Whether what `governedBy` gives for an interface is this network. */
+export function isNetwork(standing: string, network: NamespacedName): boolean {
+  return standing === fitComment(network, '')
+}
+
+/** Name and chain of each entry of a verdict map by interface. */
+function dispatched(statement: Statement): readonly (readonly [name: string, chain: string])[] {
+  const data: unknown = 'vmap' in statement ? statement.vmap.data : undefined
+  if (typeof data !== 'object' || data === null || !('set' in data) || !Array.isArray(data.set)) return []
+  return data.set.flatMap((pair: unknown) => {
+    const [name, verdict] = Array.isArray(pair) ? (pair as readonly unknown[]) : []
+    const target =
+      typeof verdict === 'object' && verdict !== null && 'goto' in verdict ? verdict.goto : undefined
+    const chain =
+      typeof target === 'object' && target !== null && 'target' in target ? target.target : undefined
+    return typeof name === 'string' && typeof chain === 'string' ? [[name, chain] as const] : []
+  })
 }
 
 function digestOf(transaction: Transaction): string {

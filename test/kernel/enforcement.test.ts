@@ -316,4 +316,62 @@ describe('the daemon on manifests', () => {
     const result = await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })
     expect(result.verdict).toBe('blocked')
   })
+
+  test('an annotation that no longer tells of a governed interface takes no rule away, not even over a restart', async () => {
+    const [a, , c] = pods as [Pod, Pod, Pod]
+    const closed = async () =>
+      (await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict
+    await save('policies', [policy(app('a'))])
+    expect(await closed()).toBe('blocked')
+    for (const networks of [{ red: 'x/elsewhere', blue: 'x/blue' }, { blue: 'x/blue' }]) {
+      await save('cluster', withStatusOf(a, networks))
+      await daemon.logged(
+        /Pod x\/a: .*network-status no longer tells of net1 on x\/red, which is still there: the rules stay/,
+      )
+      expect(await closed()).toBe('blocked')
+    }
+    await daemon.stop()
+    daemon = await DaemonProcess.start([
+      `--manifests=${manifests.directory}`,
+      '--hostname-override=n1',
+      '--log-level=debug',
+    ])
+    await daemon.logged(/network-status no longer tells of net1/)
+    expect(await closed()).toBe('blocked')
+    await save('cluster', cluster())
+    await save('policies', [])
+    expect(await closed()).toBe('open')
+  })
+
+  test('an interface or a MAC address that the netns does not have is an Issue', async () => {
+    const [a] = pods as [Pod, Pod, Pod]
+    await save('policies', [policy(app('a'), 'red, x/blue')])
+    const told = (from: string, to: string) =>
+      cluster().map((object) => JSON.parse(JSON.stringify(object).replaceAll(from, to)) as KubeObject)
+    const mac = a.interfaces.find(({ name }) => name === 'net2')?.mac ?? ''
+    await save('cluster', told(mac, '02:ff:ff:ff:ff:ff'))
+    await daemon.logged(
+      /Pod x\/a: not as told: interface net2 has MAC address .* and not 02:ff:ff:ff:ff:ff as network-status tells/,
+    )
+    await save('cluster', told('\\"net2\\"', '\\"net9\\"'))
+    await daemon.logged(/Pod x\/a: .*which is still there: the rules stay as they were/)
+    await save('cluster', cluster())
+    await daemon.logged(/no longer an issue: Pod x\/a: .*which is still there/)
+  })
 })
+
+/** The cluster with another network-status of one pod: the network of each segment, none where left out. */
+function withStatusOf(pod: Pod, networks: Readonly<Record<string, string>>): readonly KubeObject[] {
+  const known = new Set(Object.keys(networks))
+  const told = {
+    ...pod,
+    name: pod.name,
+    netns: pod.netns,
+    interfaces: pod.interfaces.filter(({ segment = '' }) => known.has(segment)),
+  }
+  return cluster().map((object) =>
+    object.kind === 'Pod' && (object['metadata'] as { name: string }).name === pod.name
+      ? podObject(told as unknown as Pod, { ...FACTS[pod.name], networks })
+      : object,
+  )
+}

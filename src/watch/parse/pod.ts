@@ -7,7 +7,7 @@ import type { Attachment, Pod } from '../../compile/model.ts'
 import { isUnreadable, type Metadata, parseMetadata, type Unreadable } from './metadata.ts'
 import { parseNetworkName } from './network-name.ts'
 import { parseContainerPorts } from './port.ts'
-import { isObject, type JsonObject, own } from './report.ts'
+import { isObject, type JsonObject, own, shorten } from './report.ts'
 
 const NETWORK_STATUS = 'k8s.v1.cni.cncf.io/network-status'
 const NETWORKS_STATUS = 'k8s.v1.cni.cncf.io/networks-status'
@@ -32,6 +32,7 @@ export function parsePod(raw: unknown, unscheduledNode?: string): Pod | Unreadab
     labels,
     alive: phase !== 'Succeeded' && phase !== 'Failed',
     hostNetwork: own(spec ?? {}, 'hostNetwork') === true,
+    guest: guestOf(spec ?? {}, labels),
     createdAt,
     attachments: parseNetworkStatus(metadata),
     ports: parseContainerPorts(spec ?? {}),
@@ -82,7 +83,31 @@ function parseAttachment(
       report.add(`${field}.ips[${index}]`, text, 'expected an IP address; it is skipped')
     else addresses.push(address)
   }
-  return { network, interface: textOf(own(entry, 'interface')), addresses }
+  const mac = textOf(own(entry, 'mac'))?.toLowerCase()
+  return {
+    network,
+    interface: textOf(own(entry, 'interface')),
+    addresses,
+    mac,
+    userspace: userspaceOf(entry),
+  }
+}
+
+/** Types of the device information specification whose packets no kernel sees (Network Plumbing WG, device-info 1.1). */
+function userspaceOf(entry: JsonObject): string | undefined {
+  const info = own(entry, 'device-info')
+  const type = isObject(info) ? own(info, 'type') : undefined
+  if (type === 'vhost-user' || type === 'memif') return type
+  const vdpa = isObject(info) && type === 'vdpa' ? own(info, 'vdpa') : undefined
+  return isObject(vdpa) && own(vdpa, 'driver') === 'vhost' ? 'vdpa with driver vhost' : undefined
+}
+
+/** Runtimes whose pods are virtual machines, and KubeVirt's launchers, which hold one. */
+function guestOf(spec: JsonObject, labels: Pod['labels']): string | undefined {
+  const runtimeClass = textOf(own(spec, 'runtimeClassName'))
+  if (runtimeClass !== undefined && /kata|firecracker/i.test(runtimeClass))
+    return `runtime class ${shorten(runtimeClass)}`
+  return labels.get('kubevirt.io') === 'virt-launcher' ? "KubeVirt's launcher" : undefined
 }
 
 function parseNetns({ annotations, report }: Metadata): string | undefined {

@@ -128,10 +128,10 @@ describe('the reconciler', () => {
     reconciler.setDesired(new Map([['a', '1']]))
     await settle()
     for (let time = 0; time < 9; time += 1) await answer(FAILED)
-    expect([...reconciler.failures()]).toEqual([['a', 'no']])
+    expect([...reconciler.remarkable()]).toEqual([['a', FAILED]])
     expect(slept).toEqual([50, 100, 200, 400, 800, 1600, 3200, 5000, 5000])
     await answer(DONE)
-    expect([...reconciler.failures()]).toEqual([])
+    expect([...reconciler.remarkable()]).toEqual([])
     expect(book.length).toBe(10)
   })
 
