@@ -2,7 +2,6 @@
  * From the cluster to what each local pod should have: which policies govern which of its interfaces, and what
  * those allow (semantics.md, G1 to G6, D1 and D2). A pure function of the cluster's state.
  */
-import { interfaceNameProblem } from 'nftables-json'
 import { dependsOnGovernedPod, resolveRule } from './allow.ts'
 import type { Cluster } from './cluster.ts'
 import { Members, takesPart } from './members.ts'
@@ -16,8 +15,8 @@ import {
   type Pod,
   type Policy,
   type PolicyRule,
-  referenceTo,
 } from './model.ts'
+import { addressless, doubtOf, interfaceProblem, missingNetwork, notEnforced } from './not-enforced.ts'
 import type { Allow, Exemptions, GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
 import { matches } from './selector.ts'
 
@@ -116,12 +115,7 @@ class Compiler {
       const type = this.#cluster.networks.get(attachment.network)?.cniType
       return `the network's CNI type ${type} is not in --network-plugins`
     }
-    const { interface: name } = attachment
-    if (name === undefined) return 'network-status names no interface for it'
-    if (name === 'lo') return 'lo is the loopback interface'
-    if (!isLinuxName(name)) return `no interface can have the name ${JSON.stringify(name)}`
-    const problem = interfaceNameProblem(name)
-    return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
+    return interfaceProblem(attachment)
   }
 
   /** Pods that a peer selects and of which no address is known, as on a network without IPAM: they are let in nowhere. */
@@ -163,19 +157,6 @@ class Compiler {
   }
 }
 
-/**
- * Why rules in the pod's netns may not meet its packets. They are put there all the same: these are claims of whoever
- * wrote the pod, and must not take enforcement away.
- */
-function doubtOf(pod: Pod, attachment: Attachment): string | undefined {
-  if (attachment.userspace !== undefined) {
-    return `the device is given to user space (${attachment.userspace}), where the kernel sees no packets`
-  }
-  return pod.guest === undefined
-    ? undefined
-    : `it is a virtual machine (${pod.guest}): packets that are bridged to the guest pass the pod's rules by`
-}
-
 /** An interface that several attachments name is governed by all that govern one of them. */
 function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
   const networks = new Map<string, NamespacedName>()
@@ -196,45 +177,6 @@ function governedInterfaces(governing: readonly Governance[]): readonly Governed
     })
 }
 
-/** The kernel's dev_valid_name, its length apart: no slash, colon or blank, and neither of the dot names. */
-function isLinuxName(name: string): boolean {
-  return /^[^/:\s]+$/.test(name) && name !== '.' && name !== '..'
-}
-
 function sortedByName(policies: Iterable<Policy>): readonly Policy[] {
   return [...policies].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1))
-}
-
-function missingNetwork(policy: Policy, network: NamespacedName): Issue {
-  return {
-    object: referenceTo(policy),
-    field: 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]',
-    value: network,
-    reason: 'no such NetworkAttachmentDefinition; attachments that name it are governed all the same',
-  }
-}
-
-function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle: string): Issue {
-  return {
-    object: referenceTo(policy),
-    field: 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]',
-    value: attachment.network,
-    reason: `not enforced on pod ${nameOf(pod)} because ${obstacle}`,
-    pod: nameOf(pod),
-  }
-}
-
-function addressless(
-  policy: Policy,
-  direction: Direction,
-  index: number,
-  pods: readonly NamespacedName[],
-): Issue {
-  const shown = pods.slice(0, 5).join(', ')
-  const rest = pods.length > 5 ? ` and ${pods.length - 5} more` : ''
-  return {
-    object: referenceTo(policy),
-    field: `spec.${direction}[${index}].${direction === 'ingress' ? 'from' : 'to'}`,
-    reason: `not enforced for ${shown}${rest} because no address is known of them on the policy's networks`,
-  }
 }

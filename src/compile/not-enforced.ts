@@ -1,0 +1,79 @@
+/**
+ * "Not enforced because …": what keeps a policy from being enforced as it reads, as Issues that name the policy, the pod
+ * and the reason. Policies that were quietly not enforced have cost their authors weeks.
+ */
+import { interfaceNameProblem } from 'nftables-json'
+import {
+  type Attachment,
+  type Direction,
+  type Issue,
+  type NamespacedName,
+  nameOf,
+  type Pod,
+  type Policy,
+  referenceTo,
+} from './model.ts'
+
+const POLICY_FOR = 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]'
+
+/** Why no rule can name the attachment's interface; undefined where one can. */
+export function interfaceProblem({ interface: name }: Attachment): string | undefined {
+  if (name === undefined) return 'network-status names no interface for it'
+  if (name === 'lo') return 'lo is the loopback interface'
+  if (!isLinuxName(name)) return `no interface can have the name ${JSON.stringify(name)}`
+  const problem = interfaceNameProblem(name)
+  return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
+}
+
+/**
+ * Why rules in the pod's netns may not meet its packets. They are put there all the same: these are claims of whoever
+ * wrote the pod, and must not take enforcement away.
+ */
+export function doubtOf(pod: Pod, attachment: Attachment): string | undefined {
+  if (attachment.userspace !== undefined) {
+    return `the device is given to user space (${attachment.userspace}), where the kernel sees no packets`
+  }
+  return pod.guest === undefined
+    ? undefined
+    : `it is a virtual machine (${pod.guest}): packets that are bridged to the guest pass the pod's rules by`
+}
+
+export function missingNetwork(policy: Policy, network: NamespacedName): Issue {
+  return {
+    object: referenceTo(policy),
+    field: POLICY_FOR,
+    value: network,
+    reason: 'no such NetworkAttachmentDefinition; attachments that name it are governed all the same',
+  }
+}
+
+export function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle: string): Issue {
+  return {
+    object: referenceTo(policy),
+    field: POLICY_FOR,
+    value: attachment.network,
+    reason: `not enforced on pod ${nameOf(pod)} because ${obstacle}`,
+    pod: nameOf(pod),
+  }
+}
+
+/** Pods that a rule's peers select and of which no address is known. */
+export function addressless(
+  policy: Policy,
+  direction: Direction,
+  index: number,
+  pods: readonly NamespacedName[],
+): Issue {
+  const shown = pods.slice(0, 5).join(', ')
+  const rest = pods.length > 5 ? ` and ${pods.length - 5} more` : ''
+  return {
+    object: referenceTo(policy),
+    field: `spec.${direction}[${index}].${direction === 'ingress' ? 'from' : 'to'}`,
+    reason: `not enforced for ${shown}${rest} because no address is known of them on the policy's networks`,
+  }
+}
+
+/** The kernel's dev_valid_name, its length apart: no slash, colon or blank, and neither of the dot names. */
+function isLinuxName(name: string): boolean {
+  return /^[^/:\s]+$/.test(name) && name !== '.' && name !== '..'
+}
