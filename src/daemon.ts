@@ -19,8 +19,8 @@ import type { Source, SourceEvent } from './watch/source.ts'
 export interface DaemonOptions {
   readonly sources: readonly Source[]
   readonly compile: CompileOptions
-  /** Makes the target, given a view of this node's pods as last compiled. */
-  readonly target: (localPods: () => Compilation['targets']) => Target<PodTarget>
+  /** Makes the target, given a view of what was last compiled. */
+  readonly target: (compilation: () => Compilation) => Target<PodTarget>
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
   readonly concurrency: number
@@ -36,9 +36,11 @@ export class Daemon {
   readonly #cluster = new Cluster()
   readonly #listed = new Set<Kind>()
   readonly #sourceIssues = new Map<Source, readonly Issue[]>()
+  /** Sources that have never been able to tell all they hold: until they do, nothing is taken away. */
+  readonly #incomplete = new Set<Source>()
   readonly #issueLog: IssueLog
   readonly #reconciler: Reconciler<PodTarget>
-  #compilation: Compilation = { targets: new Map(), issues: [] }
+  #compilation: Compilation = { targets: new Map(), issues: [], rulesetOf: () => undefined }
   #reporting = false
   #compiling: 'idle' | 'due' | 'resting' | 'resting, due' = 'idle'
 
@@ -46,7 +48,7 @@ export class Daemon {
     this.#options = options
     this.#issueLog = new IssueLog(options.log)
     this.#reconciler = new Reconciler({
-      target: options.target(() => this.#compilation.targets),
+      target: options.target(() => this.#compilation),
       clock: options.clock,
       signal: options.signal,
       concurrency: options.concurrency,
@@ -71,7 +73,7 @@ export class Daemon {
 
   /** Every source synced, and every local pod enforced or with an Issue that was reported. */
   get ready(): boolean {
-    return this.#synced && this.#compiling !== 'due' && this.#reconciler.settled
+    return this.#synced && !this.#compiling.endsWith('due') && this.#reconciler.settled
   }
 
   get #synced(): boolean {
@@ -89,6 +91,8 @@ export class Daemon {
     switch (event.kind) {
       case 'issues':
         this.#sourceIssues.set(source, event.issues)
+        if (event.incomplete === true) this.#incomplete.add(source)
+        else this.#incomplete.delete(source)
         return
       case 'failing':
         this.#options.log.warn({ object: event.what, reason: event.reason }, event.reason)
@@ -124,7 +128,7 @@ export class Daemon {
   #compile(): void {
     this.#compilation = compile(this.#cluster, this.#options.compile)
     const governed = [...this.#compilation.targets].filter(([, target]) => target.ruleset !== undefined)
-    this.#reconciler.setDesired(new Map(governed))
+    this.#reconciler.setDesired(new Map(governed), this.#incomplete.size === 0)
     this.#reportIssues()
     this.#options.log.debug({ governed: governed.length }, 'compiled')
     this.#noteIdle()

@@ -5,7 +5,10 @@
 import type { Logger } from 'pino'
 import type { Issue, ObjectReference } from './compile/model.ts'
 
-/** New Issues logged one by one at a time; beyond that they are counted, so that a flood cannot fill a disk. */
+/**
+ * New Issues of one namespace that are logged one by one at a time; beyond that they are counted, so that a flood cannot
+ * fill a disk, nor one tenant's hide another's.
+ */
 const MAX_LINES = 100
 
 export class IssueLog {
@@ -33,14 +36,17 @@ export class IssueLog {
   }
 
   #write(level: 'warn' | 'info', what: string, issues: readonly (readonly [string, Issue])[]): void {
-    for (const [, issue] of issues.slice(0, MAX_LINES)) {
-      const { object, field, value, reason } = issue
-      this.#log[level](
-        { object: nameObject(object), field, value, reason },
-        `${what}: ${describeIssue(issue)}`,
-      )
+    for (const [namespace = '', own] of Map.groupBy(issues, ([, { object }]) => object.namespace)) {
+      for (const [, issue] of own.slice(0, MAX_LINES)) {
+        const { object, field, value, reason } = issue
+        this.#log[level](
+          { object: nameObject(object), field, value, reason },
+          `${what}: ${describeIssue(issue)}`,
+        )
+      }
+      if (own.length > MAX_LINES)
+        this.#log[level](`${what}: ${own.length - MAX_LINES} more in namespace ${namespace}`)
     }
-    if (issues.length > MAX_LINES) this.#log[level](`${what}: ${issues.length - MAX_LINES} more`)
   }
 }
 

@@ -60,5 +60,6 @@ try {
 } catch (error) {
   const known = error instanceof UsageError
   process.stderr.write(`mnpd: ${known ? error.message : error instanceof Error ? error.stack : error}\n`)
-  process.exitCode = known ? 2 : 70
+  // At once: after an error of ours nothing that still runs can be trusted to end by itself.
+  process.exit(2)
 }

@@ -2,34 +2,52 @@
  * A pod's annotations against its netns. Whoever may edit the pod can write them, so the kernel is the truth: an
  * interface that was governed and still is there does not cease to be for being told otherwise.
  */
-import type { Attachment, Pod } from '../compile/model.ts'
-import { isNetwork } from '../compile/nftables.ts'
+import type { Attachment, NamespacedName, Pod } from '../compile/model.ts'
+import type { StandingNetworks } from '../compile/nftables.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import { type Links, readLinks } from './netns/links.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
+/** Attachments that the pod no longer tells of and still has, and what to say of that. */
+export interface Withdrawn {
+  readonly attachments: readonly Attachment[]
+  readonly remark: string
+}
+
 /**
- * Interfaces that stand governed and are in the netns, but that network-status no longer names, or names as another
- * network's: in the netns of a running pod a link does not change its network, so it is the annotation that is wrong.
+ * Interfaces that stand governed and are in the netns, but that network-status no longer names, or no longer as one of
+ * the networks they were on: in the netns of a running pod a link does not change its network, so it is the annotation
+ * that is wrong. They are to be governed as if it still told of them.
  *
- * @param governed name to network, see `governedBy`
- * @returns why the rules must stay as they are; undefined where they may change
+ * @param governed see `governedBy`
+ * @returns undefined where there are none
  */
 export async function withdrawn(
-  governed: ReadonlyMap<string, string>,
+  governed: ReadonlyMap<string, StandingNetworks>,
   pod: Pod,
   netns: OpenNetns,
   signal: AbortSignal,
-): Promise<string | undefined> {
-  const doubtful = [...governed].filter(
-    ([name, network]) =>
-      !pod.attachments.some((each) => each.interface === name && isNetwork(network, each.network)),
+): Promise<Withdrawn | undefined> {
+  const missing = [...governed].flatMap(([name, networks]) =>
+    networks === 'unknown'
+      ? []
+      : networks.filter((network) => !tellsOf(pod, name, network)).map((network) => ({ name, network })),
   )
-  if (doubtful.length === 0) return undefined
+  if (missing.length === 0) return undefined
   const links = await readLinks(netns, signal)
-  const still = doubtful.filter(([name]) => links.has(name)).map(([name, network]) => `${name} on ${network}`)
+  const still = missing.filter(({ name }) => links.has(name))
   if (still.length === 0) return undefined
-  return `network-status no longer tells of ${still.join(', ')}, which is still there: the rules stay as they were`
+  const what = still.map(({ name, network }) => `${name} on ${network}`).join(', ')
+  return {
+    attachments: still.map(({ name, network }) => ({
+      network,
+      interface: name,
+      addresses: [],
+      mac: undefined,
+      userspace: undefined,
+    })),
+    remark: `network-status no longer tells of ${what}, which is still there and stays governed`,
+  }
 }
 
 /** What network-status tells of governed interfaces and the netns does not have, in words; undefined: nothing. */
@@ -45,7 +63,7 @@ export async function mismatches(
   try {
     const links = await readLinks(netns, signal)
     const remarks = attachments.flatMap((attachment) => mismatch(attachment, links) ?? [])
-    return remarks.length === 0 ? undefined : remarks.join('; ')
+    return remarks.length === 0 ? undefined : remarks.slice(0, 10).join('; ')
   } catch (error) {
     return `its interfaces cannot be listed: ${error instanceof Error ? error.message : error}`
   }
@@ -57,4 +75,8 @@ function mismatch({ interface: name = '', mac }: Attachment, links: Links): stri
   return mac === undefined || mac === there
     ? undefined
     : `interface ${name} has MAC address ${there} and not ${mac} as network-status tells`
+}
+
+function tellsOf(pod: Pod, name: string, network: NamespacedName): boolean {
+  return pod.attachments.some((each) => each.interface === name && each.network === network)
 }

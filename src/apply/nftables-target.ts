@@ -1,14 +1,22 @@
 /**
  * The nftables backend: a pod's ruleset in the pod's network namespace, written whole in one transaction.
  *
- * What was written is remembered by namespace and digest, so that nothing is written twice; what an earlier process
- * left is read back first and stays, counters and all, if it is what should be there.
+ * The kernel is the truth. What differs from what was written last is written at once; before anything is left alone as
+ * being there already, the kernel is asked, since a namespace can be made anew under the same number, and rules can be
+ * taken away. What an earlier process left stays, counters and all, if it is what should be there.
  */
 import { type ListedTable, sameTable, type Transaction } from 'nftables-json'
 import { listTable, run } from 'nftables-json/run'
-import type { PodTarget } from '../compile/compile.ts'
-import type { Pod } from '../compile/model.ts'
-import { governedBy, printNftables, TABLE } from '../compile/nftables.ts'
+import type { Compilation, PodTarget } from '../compile/compile.ts'
+import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
+import {
+  governedBy,
+  isOwnedBy,
+  type Printed,
+  printNftables,
+  type StandingNetworks,
+  TABLE,
+} from '../compile/nftables.ts'
 import { mismatches, withdrawn } from './claims.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -16,89 +24,123 @@ import type { Outcome, Target } from './reconciler.ts'
 
 export interface NftablesTargetOptions {
   readonly locator: NetnsLocator
-  /** The pods of this node as they are now, governed or not. */
-  readonly localPods: () => ReadonlyMap<string, PodTarget>
+  /** The pods of this node as last compiled, governed or not. */
+  readonly compilation: () => Compilation
 }
 
-/** What we know to stand in a pod's netns. */
-interface Standing {
+/** What we wrote last, and where. */
+interface Written {
   readonly netns: string
   readonly digest: string
-  /** See `governedBy`. */
-  readonly governed: ReadonlyMap<string, string>
+  readonly governed: ReadonlyMap<string, StandingNetworks>
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
   readonly attachments: Pod['attachments']
-  readonly remark: string | undefined
+  readonly mismatch: string | undefined
 }
 
 const DONE: Outcome = { kind: 'done' }
 
-export function nftablesTarget({ locator, localPods }: NftablesTargetOptions): Target<PodTarget> {
-  const known = new Map<string, Standing>()
+export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget> {
+  const written = new Map<string, Written>()
 
-  async function update(key: string, { pod, ruleset }: PodTarget, signal: AbortSignal): Promise<Outcome> {
-    const located = await locator.locate(pod, signal)
+  async function update(key: string, { pod }: PodTarget, signal: AbortSignal): Promise<Outcome> {
+    const located = await options.locator.locate(pod, signal)
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
-    const { transaction, table, digest } = printNftables(ruleset)
-    const before = known.get(key)?.netns === netns.id ? known.get(key) : undefined
-    const same = before?.digest === digest
-    const told = before?.attachments === pod.attachments && before.remark === undefined
-    if (same && told) return DONE
-    // What cannot be listed is written over.
-    const found = before === undefined ? await readTable(netns, signal) : undefined
-    const standing = found?.kind === 'listed' ? found.table : undefined
-    const kept = await withdrawn(before?.governed ?? governedBy(standing), pod, netns, signal)
-    if (kept !== undefined) return failed(kept)
-    const stands = same || (standing !== undefined && table !== undefined && sameTable(standing, table))
-    const outcome = stands ? DONE : await write(netns, transaction, signal)
-    if (outcome.kind !== 'done') return outcome
-    const remark = told ? undefined : await mismatches(ruleset, pod, netns, signal)
-    known.set(key, {
+    const known = written.get(key)?.netns === netns.id ? written.get(key) : undefined
+    const found = known === undefined ? await readTable(netns, signal) : undefined
+    const owner = otherOwner(found, nameOf(pod))
+    if (owner !== undefined) return failed(owner)
+    const lost = await withdrawn(known?.governed ?? governedBy(found?.table), pod, netns, signal)
+    const printed = print(
+      lost === undefined ? pod : { ...pod, attachments: [...pod.attachments, ...lost.attachments] },
+    )
+    const stood = found ?? (known?.digest === printed.digest ? await readTable(netns, signal) : undefined)
+    if (!isThere(stood, printed)) {
+      // From here on it is not known what stands, until nft says that all of it does.
+      written.delete(key)
+      const outcome = await write(netns, printed.transaction, signal)
+      if (outcome.kind !== 'done') return outcome
+    }
+    const mismatch =
+      known?.attachments === pod.attachments && known.mismatch === undefined
+        ? undefined
+        : await mismatches(options.compilation().rulesetOf(pod), pod, netns, signal)
+    const { digest, table } = printed
+    written.set(key, {
       netns: netns.id,
       digest,
       governed: governedBy(table),
       attachments: pod.attachments,
-      remark,
+      mismatch,
     })
-    return remark === undefined ? DONE : { kind: 'done', remark }
+    const remark = [lost?.remark, mismatch].filter((each) => each !== undefined).join('; ')
+    return remark === '' ? DONE : { kind: 'done', remark }
   }
 
   /** A pod that is gone takes its rules with it; while its netns still lives, they stay. */
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
-    known.delete(key)
-    const pod = localPods().get(key)?.pod
+    written.delete(key)
+    const pod = options.compilation().targets.get(key as NamespacedName)?.pod
     if (pod === undefined) return DONE
-    const located = await locator.locate(pod, signal)
+    const located = await options.locator.locate(pod, signal)
     if (located.kind === 'unknown') return failed(`no network namespace found: ${located.reason}`)
     if (located.kind === 'absent') return DONE
     await using netns = located.netns
     const found = await readTable(netns, signal)
-    if (found.kind === 'absent') return DONE
+    if (found.kind === 'absent' || otherOwner(found, nameOf(pod)) !== undefined) return DONE
     if (found.kind === 'failed') return failed(found.reason)
-    const kept = await withdrawn(governedBy(found.table), pod, netns, signal)
-    if (kept !== undefined) return failed(kept)
+    const lost = await withdrawn(governedBy(found.table), pod, netns, signal)
+    const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]
+    const printed = print({ ...pod, attachments })
+    if (isThere(found, printed)) return lost === undefined ? DONE : failed(lost.remark)
     // Awaited here: the namespace is held only until the function is left.
-    return await write(netns, printNftables(undefined).transaction, signal)
+    const outcome = await write(netns, printed.transaction, signal)
+    return outcome.kind === 'done' && lost !== undefined && printed.table !== undefined
+      ? failed(lost.remark)
+      : outcome
   }
 
   /** Any pod of the node may hold a table that an earlier process left. */
   async function prune(desired: ReadonlySet<string>): Promise<readonly string[]> {
-    return [...localPods().keys()].filter((key) => !desired.has(key))
+    return [...options.compilation().targets.keys()].filter((key) => !desired.has(key))
+  }
+
+  /** By the policies of the moment, which may be newer than the wish that led here. */
+  function print(pod: Pod): Printed {
+    return printNftables(options.compilation().rulesetOf(pod))
+  }
+
+  /** Why the table is another pod's that is here still: whoever claims its namespace changes nothing for it. */
+  function otherOwner(found: Found | undefined, pod: NamespacedName): string | undefined {
+    const table = found?.table
+    if (table === undefined || isOwnedBy(table, pod) !== false) return undefined
+    const owner = [...options.compilation().targets.keys()].find((each) => isOwnedBy(table, each))
+    return owner === undefined
+      ? undefined
+      : `its network namespace is that of pod ${owner}, whose rules stand there`
   }
 
   return { update, delete: remove, prune }
 }
 
-type Found =
-  | { readonly kind: 'listed'; readonly table: ListedTable | undefined }
-  | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly reason: string }
+interface Found {
+  readonly kind: 'listed' | 'absent' | 'failed'
+  readonly table?: ListedTable | undefined
+  /** Where it failed. */
+  readonly reason: string
+}
 
 async function readTable(netns: OpenNetns, signal: AbortSignal): Promise<Found> {
   const listed = await listTable(TABLE, { netns: netns.path, signal })
-  if (listed.kind === 'listed') return { kind: 'listed', table: listed.listing.tables[0] }
-  return listed.kind === 'absent' ? listed : { kind: 'failed', reason: listed.reason }
+  if (listed.kind === 'listed') return { kind: 'listed', table: listed.listing.tables[0], reason: '' }
+  return listed.kind === 'absent' ? { ...listed, reason: '' } : { kind: 'failed', reason: listed.reason }
+}
+
+/** What cannot be listed is not there. */
+function isThere(found: Found | undefined, { table }: Printed): boolean {
+  if (table === undefined) return found?.kind === 'absent'
+  return found?.table !== undefined && sameTable(found.table, table)
 }
 
 async function write(netns: OpenNetns, transaction: Transaction, signal: AbortSignal): Promise<Outcome> {

@@ -55,6 +55,8 @@ interface Work<D> {
   running: boolean
   attempts: number
   outcome: Outcome | undefined
+  /** The outcome is that of an earlier wish. */
+  stale: boolean
   retry: AbortController | undefined
 }
 
@@ -68,15 +70,19 @@ export class Reconciler<D> {
   readonly #ready: string[] = []
   #running = 0
   #desired: ReadonlyMap<string, D> | undefined
+  #pruned = false
 
   constructor(options: ReconcilerOptions<D>) {
     this.#options = options
   }
 
-  /** States everything that is desired; returns at once, the work follows. */
-  setDesired(desired: ReadonlyMap<string, D>): void {
-    const first = this.#desired === undefined
+  /**
+   * States everything that is desired; returns at once, the work follows.
+   * @param removals false while it is not known whether what is missing is really gone: then nothing is taken away
+   */
+  setDesired(stated: ReadonlyMap<string, D>, removals = true): void {
     const before: ReadonlyMap<string, D> = this.#desired ?? new Map<string, D>()
+    const desired = removals ? stated : new Map([...before, ...stated])
     this.#desired = desired
     for (const [key, value] of desired) {
       const known = before.get(key)
@@ -84,18 +90,21 @@ export class Reconciler<D> {
         this.#wish(key, { kind: 'update', desired: value })
     }
     for (const key of before.keys()) if (!desired.has(key)) this.#wish(key, { kind: 'delete' })
-    if (first) this.#wish(PRUNE, { kind: 'prune' })
+    if (removals && !this.#pruned) this.#wish(PRUNE, { kind: 'prune' })
+    this.#pruned ||= removals
   }
 
   /** Calls update again for one key, as if what it stands on had changed. */
   touch(key: string): void {
-    const desired = this.#desired?.get(key)
-    if (desired !== undefined) this.#wish(key, { kind: 'update', desired })
+    if (this.#desired?.has(key)) this.#enqueue(key)
   }
 
-  /** Whether each key, and the prune, has had an outcome since what is desired was first stated. */
+  /** Whether each key, and the prune, has had an outcome of what is desired of it now. */
   get settled(): boolean {
-    return this.#desired !== undefined && [...this.#work.values()].every((work) => work.outcome !== undefined)
+    return (
+      this.#desired !== undefined &&
+      [...this.#work.values()].every((work) => work.outcome !== undefined && !work.stale)
+    )
   }
 
   /** Nothing is being worked on or waits to be; what failed may wait for its next try. */
@@ -119,11 +128,13 @@ export class Reconciler<D> {
         running: false,
         attempts: 0,
         outcome: undefined,
+        stale: true,
         retry: undefined,
       })
     } else {
       work.wish = wish
       work.attempts = 0
+      work.stale = true
       work.retry?.abort()
     }
     this.#enqueue(key)
@@ -190,6 +201,7 @@ export class Reconciler<D> {
 
   #settle(key: string, work: Work<D>, outcome: Outcome): void {
     work.outcome = outcome
+    work.stale = work.pending
     this.#options.onOutcome(key, outcome)
     if (work.pending) {
       this.#ready.push(key)

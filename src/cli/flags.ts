@@ -123,12 +123,12 @@ export class FlagValues {
       .filter((item) => item !== '')
   }
 
-  /** A whole number from `least` up. */
-  number(name: string, least: number): number | undefined {
+  /** A whole number within bounds. */
+  number(name: string, least: number, most = 999_999_999): number | undefined {
     const value = this.text(name)
     if (value === undefined) return undefined
-    if (!/^[0-9]{1,9}$/.test(value) || Number(value) < least)
-      throw badValue(name, value, `a whole number from ${least} up`)
+    if (!/^[0-9]{1,9}$/.test(value) || Number(value) < least || Number(value) > most)
+      throw badValue(name, value, `a whole number from ${least} to ${most}`)
     return Number(value)
   }
 }

@@ -1,6 +1,7 @@
 /** The cluster as its sources tell it once, for commands that answer and end. */
 import { Cluster } from '../compile/cluster.ts'
 import type { Issue, Kind } from '../compile/model.ts'
+import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'
 import { KINDS } from '../watch/parse/object.ts'
 import type { Source } from '../watch/source.ts'
@@ -23,8 +24,13 @@ export async function loadCluster(sources: readonly Source[], stop: AbortControl
     for await (const events of source) {
       for (const event of events) {
         if (event.kind === 'failing') throw new UsageError(event.reason, 'a source that can be read')
-        if (event.kind === 'issues') issues.push(...event.issues)
-        else if (event.kind !== 'recovered') cluster.apply(event)
+        if (event.kind === 'issues') {
+          const [first] = event.issues
+          if (event.incomplete === true && first !== undefined)
+            throw new UsageError(describeIssue(first), 'files that parse')
+          for (const issue of event.issues) issues.push(issue)
+        }
+        if (event.kind !== 'issues' && event.kind !== 'recovered') cluster.apply(event)
         if (event.kind === 'replaced') listed.add(event.of)
       }
       if (KINDS.every((kind) => listed.has(kind))) stop.abort()

@@ -2,11 +2,10 @@
 import type { Logger } from 'pino'
 import { IssueEvents } from '../apply/issue-events.ts'
 import { hostView } from '../apply/netns/cri-host.ts'
-import { annotationLocator, firstLocator, type NetnsLocator } from '../apply/netns/locate.ts'
+import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
 import { nftablesTarget } from '../apply/nftables-target.ts'
 import { systemClock } from '../clock.ts'
 import type { Compilation } from '../compile/compile.ts'
-import type { Pod } from '../compile/model.ts'
 import { Daemon } from '../daemon.ts'
 import { serveHealth } from '../health.ts'
 import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
@@ -21,6 +20,9 @@ The logging flags of klog and zap are accepted too. Each flag can be given as an
 --backend. Rules stay when the daemon ends.
 `
 
+/** Node's timers take no more than 2^31 ms. */
+const MOST_SYNC_SECONDS = 2_000_000
+
 /** How many pods are worked on at once: enough to keep two cores busy with processes that mostly wait. */
 const CONCURRENCY = 4
 
@@ -29,7 +31,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const node = nodeName(flags, env)
   const options = compileOptions(flags, node)
   flags.oneOf('container-runtime', ['cri'], 'cri')
-  const syncPeriodMs = 1_000 * (flags.number('sync-period', 1) ?? 30)
+  const syncPeriodMs = 1_000 * (flags.number('sync-period', 1, MOST_SYNC_SECONDS) ?? 30)
   const bindAddress = parseBindAddress(flags)
   const log = openLog(flags)
   for (const name of flags.ignored) log.info({ flag: name }, `--${name} is accepted and has no effect`)
@@ -43,7 +45,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const daemon = new Daemon({
     sources,
     compile: options,
-    target: (localPods) => nftablesTarget({ locator: locator(localPods), localPods }),
+    target: (compilation) => nftablesTarget({ locator: locator(() => compilation().targets), compilation }),
     tellIssues: (issues) => events?.set(issues),
     concurrency: CONCURRENCY,
     syncPeriodMs,
@@ -53,7 +55,11 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   })
   if (bindAddress !== undefined) resources.use(await serveHealth(bindAddress, () => daemon.ready))
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
-  await daemon.run()
+  try {
+    await daemon.run()
+  } finally {
+    stop.abort()
+  }
   log.info('ended; the rules stay')
   return 0
 }
@@ -73,8 +79,8 @@ function stopOnSignals(log: Logger): AbortController {
 type LocatorOf = (localPods: () => Compilation['targets']) => NetnsLocator
 
 /**
- * With a runtime named by flag it alone is asked. Without, the annotation counts, and in front of it a runtime that is
- * found at a well-known place, unless the cluster comes from manifests.
+ * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
+ * to be asked: whoever may edit a pod can write the annotation, which counts where there is no runtime.
  */
 async function openLocator(
   flags: FlagValues,
@@ -87,11 +93,9 @@ async function openLocator(
   const endpoint =
     named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
   const runtime = endpoint === undefined ? [] : [await openRuntime(endpoint, hostPrefix, resources)]
-  if (named !== undefined) return () => firstLocator(runtime)
-  return (localPods) => {
-    const pods = (): readonly Pod[] => [...localPods().values()].map(({ pod }) => pod)
-    return firstLocator([...runtime, annotationLocator(view, pods)])
-  }
+  const [asked] = runtime
+  if (asked !== undefined) return () => asked
+  return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
 }
 
 async function probeEndpoint(hostPrefix: string, log: Logger): Promise<string | undefined> {

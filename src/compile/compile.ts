@@ -37,6 +37,8 @@ export interface PodTarget {
 export interface Compilation {
   readonly targets: ReadonlyMap<NamespacedName, PodTarget>
   readonly issues: readonly Issue[]
+  /** What the same policies make of a pod with other attachments than it tells of. */
+  readonly rulesetOf: (pod: Pod) => Ruleset | undefined
 }
 
 export function compile(cluster: Cluster, options: CompileOptions): Compilation {
@@ -46,7 +48,8 @@ export function compile(cluster: Cluster, options: CompileOptions): Compilation 
     if (!takesPart(pod) || (options.node !== undefined && pod.node !== options.node)) continue
     targets.set(nameOf(pod), { pod, ruleset: compiler.rulesetOf(pod) })
   }
-  return { targets, issues: [...cluster.issues(), ...compiler.issues()] }
+  const issues = [...cluster.issues(), ...compiler.issues()]
+  return { targets, issues, rulesetOf: (pod) => compiler.rulesetOf(pod) }
 }
 
 /** A policy with those of a pod's attachments that it governs. */
@@ -159,22 +162,20 @@ class Compiler {
 
 /** An interface that several attachments name is governed by all that govern one of them. */
 function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
-  const networks = new Map<string, NamespacedName>()
-  for (const { interface: name = '', network } of governing.flatMap(({ attachments }) => attachments)) {
-    if (!networks.has(name)) networks.set(name, network)
+  const byName = new Map<string, { networks: Set<NamespacedName>; isolatedBy: Record<Direction, number[]> }>()
+  for (const [place, { policy, attachments }] of governing.entries()) {
+    for (const { interface: name = '', network } of attachments) {
+      const governed = byName.get(name) ?? { networks: new Set(), isolatedBy: { ingress: [], egress: [] } }
+      byName.set(name, governed)
+      governed.networks.add(network)
+      for (const direction of DIRECTIONS.filter((each) => policy.isolates[each])) {
+        if (governed.isolatedBy[direction].at(-1) !== place) governed.isolatedBy[direction].push(place)
+      }
+    }
   }
-  return [...networks]
+  return [...byName]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, network]) => {
-      const isolatedBy = (direction: Direction): readonly number[] =>
-        [...governing.entries()]
-          .filter(
-            ([, { policy, attachments }]) =>
-              policy.isolates[direction] && attachments.some((each) => each.interface === name),
-          )
-          .map(([place]) => place)
-      return { name, network, isolatedBy: { ingress: isolatedBy('ingress'), egress: isolatedBy('egress') } }
-    })
+    .map(([name, { networks, isolatedBy }]) => ({ name, networks: [...networks].sort(), isolatedBy }))
 }
 
 function sortedByName(policies: Iterable<Policy>): readonly Policy[] {

@@ -51,7 +51,7 @@ import type { Exemptions, GovernedInterface, PolicyRules, Ruleset } from './rule
 
 export const TABLE = { family: 'inet', name: 'multi_networkpolicy' } as const
 
-/** The chain that no hook leads to, whose one rule says which version of which ruleset stands. */
+/** The chain that no hook leads to, whose rules say whose ruleset stands, and which version of it. */
 const DIGEST_CHAIN = 'mnpd'
 
 /** nft keeps at most 127 bytes of a comment. */
@@ -83,6 +83,7 @@ export function printNftables(ruleset: Ruleset | undefined): Printed {
   printHooks(table, ruleset)
   const digest = digestOf(transaction)
   table.addChain({ name: DIGEST_CHAIN })
+  table.addRule(DIGEST_CHAIN, [return_], ownerText(ruleset.pod))
   table.addRule(DIGEST_CHAIN, [return_], `mnpd ${digest}`)
   return { transaction, table: table.contents, digest }
 }
@@ -128,7 +129,7 @@ function printCommon(table: TableHandle, exemptions: Exemptions): void {
   )
   table.addRule(
     chain,
-    [match(icmpv6, anonymousSet([130, 131, 132, 143])), accept],
+    [match(icmpv6, anonymousSet([130, 131, 132, 143])), match(payload('ip6', 'hoplimit'), 1), accept],
     'multicast listener reports',
   )
   if (exemptions.icmp) table.addRule(chain, [match(meta('l4proto'), 'icmp'), accept], '--accept-icmp')
@@ -158,7 +159,7 @@ function printInterface(
   if (isolatedBy.length === 0) return
   const chain = interfaceChain(governed, direction)
   table.addChain({ name: chain })
-  table.addRule(chain, [jump('common')], fitComment(governed.network, ''))
+  table.addRule(chain, [jump('common')], fitComment(networksText(governed.networks), ''))
   for (const place of isolatedBy) {
     const { policy } = ruleset.policies[place] as PolicyRules
     table.addRule(chain, [jump(policyChain(place, direction))], fitComment(policy, ''))
@@ -212,21 +213,40 @@ function fitComment(name: string, rest: string): string {
   return `${name.slice(0, room - mark.length)}${mark}${rest}`
 }
 
-/** The interfaces that a table of ours governs, and the network that each was told to be on; see `isNetwork`. */
-export function governedBy(table: ListedTable | undefined): ReadonlyMap<string, string> {
-  const governed = new Map<string, string>()
+/** The interfaces that a table of ours governs, and the networks that each was told to be on. */
+export function governedBy(table: ListedTable | undefined): ReadonlyMap<string, StandingNetworks> {
+  const governed = new Map<string, StandingNetworks>()
   const chains = table?.chains ?? []
   for (const { rules } of chains.filter(({ hook }) => hook !== undefined)) {
     for (const [name, chain] of rules.flatMap(({ expr }) => expr.flatMap(dispatched))) {
-      governed.set(name, chains.find((each) => each.name === chain)?.rules[0]?.comment ?? '')
+      governed.set(name, parseNetworks(chains.find((each) => each.name === chain)?.rules[0]?.comment))
     }
   }
   return governed
 }
 
-/** Whether what `governedBy` gives for an interface is this network. */
-export function isNetwork(standing: string, network: NamespacedName): boolean {
-  return standing === fitComment(network, '')
+/** Networks as a table holds them; `unknown` where the comment had to be shortened, or is none of ours. */
+export type StandingNetworks = readonly NamespacedName[] | 'unknown'
+
+/** Whether the table says that it is the pod's; undefined where it says nothing of that. */
+export function isOwnedBy(table: ListedTable, pod: NamespacedName): boolean | undefined {
+  const chain = table.chains.find(({ name }) => name === DIGEST_CHAIN)
+  const owner = chain?.rules.find(({ comment }) => comment?.startsWith('pod '))?.comment
+  return owner === undefined ? undefined : owner === ownerText(pod)
+}
+
+function ownerText(pod: NamespacedName): string {
+  return fitComment(`pod ${pod}`, '')
+}
+
+function networksText(networks: readonly NamespacedName[]): string {
+  return networks.join(',')
+}
+
+function parseNetworks(comment: string | undefined): StandingNetworks {
+  const networks = (comment ?? '').split(',')
+  const whole = networks.every((network) => /^[a-z0-9-]+\/[a-z0-9.-]+$/.test(network))
+  return whole ? (networks as NamespacedName[]) : 'unknown'
 }
 
 /** Name and chain of each entry of a verdict map by interface. */

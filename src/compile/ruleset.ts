@@ -41,8 +41,8 @@ export interface PolicyRules {
 
 export interface GovernedInterface {
   readonly name: string
-  /** The network that it is told to be attached to. */
-  readonly network: NamespacedName
+  /** The networks that it is told to be attached to, sorted: one, unless the pod's status names it twice. */
+  readonly networks: readonly NamespacedName[]
   /** Places in `policies` of those that isolate the interface in that direction; empty: not isolated. */
   readonly isolatedBy: Readonly<Record<Direction, readonly number[]>>
 }

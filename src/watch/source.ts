@@ -5,7 +5,12 @@ import type { Issue } from '../compile/model.ts'
 export type SourceEvent =
   | ClusterChange
   /** All that is wrong with the source's own input now, such as a file that does not parse; replaces what was said before. */
-  | { readonly kind: 'issues'; readonly issues: readonly Issue[] }
+  | {
+      readonly kind: 'issues'
+      readonly issues: readonly Issue[]
+      /** Something that the source holds could never be read yet: what is missing may be there all the same. */
+      readonly incomplete?: boolean
+    }
   /**
    * The source is out of reach; what it told before holds. Said once for each reason, not for each retry; the reason
    * names the resource itself.

@@ -186,7 +186,7 @@ describe('a wrong call ends with 2 and one line that says what was expected', ()
     ],
     [
       ['run', '--manifests=/tmp', '--sync-period=often'],
-      'mnpd: --sync-period: bad value "often"; expected a whole number from 1 up',
+      'mnpd: --sync-period: bad value "often"; expected a whole number from 1 to 2000000',
     ],
     [
       ['run', '--manifests=/tmp', '--container-runtime-endpoint=relative'],

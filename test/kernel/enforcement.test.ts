@@ -2,6 +2,8 @@
  * The daemon as users run it, on a directory of manifests, against real packets. Each test states a cluster, says who
  * may reach whom, and has every ordered pair tried with TCP, UDP and ICMP over both families.
  */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DaemonProcess } from '../daemon.ts'
 import { Lab } from '../lab/lab.ts'
@@ -59,12 +61,7 @@ beforeAll(async () => {
   manifests = await Manifests.create()
   await manifests.save('cluster', cluster())
   await manifests.save('policies', [policy({ podSelector: {}, policyTypes: ['Ingress', 'Egress'] })])
-  daemon = await DaemonProcess.start([
-    `--manifests=${manifests.directory}`,
-    '--hostname-override=n1',
-    '--log-level=debug',
-  ])
-  await daemon.ready()
+  daemon = await startDaemon()
 })
 
 afterAll(async () => {
@@ -72,6 +69,13 @@ afterAll(async () => {
   await manifests?.[Symbol.asyncDispose]()
   await lab?.[Symbol.asyncDispose]()
 })
+
+async function startDaemon(...flags: readonly string[]): Promise<DaemonProcess> {
+  const all = [`--manifests=${manifests.directory}`, '--hostname-override=n1', '--log-level=debug', ...flags]
+  const started = await DaemonProcess.start(all)
+  await started.ready()
+  return started
+}
 
 function cluster(facts: Readonly<Record<string, PodFacts>> = FACTS): readonly KubeObject[] {
   return [
@@ -282,12 +286,7 @@ describe('the daemon on manifests', () => {
     expect(await listing(a)).toBe(before)
     expect(await tables()).toEqual(['a', 'c'])
     await manifests.save('policies', [deny])
-    daemon = await DaemonProcess.start([
-      `--manifests=${manifests.directory}`,
-      '--hostname-override=n1',
-      '--log-level=debug',
-    ])
-    await daemon.ready()
+    daemon = await startDaemon()
     expect(await listing(a)).toBe(before)
     expect(await tables()).toEqual(['a'])
   })
@@ -326,21 +325,73 @@ describe('the daemon on manifests', () => {
     for (const networks of [{ red: 'x/elsewhere', blue: 'x/blue' }, { blue: 'x/blue' }]) {
       await save('cluster', withStatusOf(a, networks))
       await daemon.logged(
-        /Pod x\/a: .*network-status no longer tells of net1 on x\/red, which is still there: the rules stay/,
+        /Pod x\/a: .*network-status no longer tells of net1 on x\/red, which is still there and stays governed/,
       )
       expect(await closed()).toBe('blocked')
     }
     await daemon.stop()
-    daemon = await DaemonProcess.start([
-      `--manifests=${manifests.directory}`,
-      '--hostname-override=n1',
-      '--log-level=debug',
-    ])
+    daemon = await startDaemon()
     await daemon.logged(/network-status no longer tells of net1/)
     expect(await closed()).toBe('blocked')
+    // What the annotation hides follows the policies all the same, both ways, at the latest with the next try.
+    await manifests.save('policies', [policy({ ...app('a'), ingress: [{}] })])
+    await daemon.until('it is open', async () => (await closed()) === 'open', 10_000)
+    await manifests.save('policies', [policy(app('a'))])
+    await daemon.until('it is closed', async () => (await closed()) === 'blocked', 10_000)
     await save('cluster', cluster())
     await save('policies', [])
     expect(await closed()).toBe('open')
+  })
+
+  test('a table that somebody took away is put back at the next look', async () => {
+    const [a, , c] = pods as [Pod, Pod, Pod]
+    await save('policies', [policy(app('a'))])
+    await daemon.stop()
+    daemon = await startDaemon('--sync-period=1')
+    await a.run(['nft', 'delete', 'table', 'inet', 'multi_networkpolicy'])
+    expect(await tables()).toEqual([])
+    await daemon.until('the table is back', async () => (await tables()).join() === 'a', 5_000)
+    expect((await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict).toBe('blocked')
+  })
+
+  test('a namespace that holds the rules of another pod is not for whoever claims it', async () => {
+    const [a, , c] = pods as [Pod, Pod, Pod]
+    const thief = JSON.parse(
+      JSON.stringify(podObject(a, { ...FACTS['a'], networks: { red: 'x/red' } })).replace(
+        '"name":"a"',
+        '"name":"0-thief"',
+      ),
+    ) as KubeObject
+    const elder = {
+      ...thief,
+      metadata: {
+        ...(thief['metadata'] as object),
+        labels: { app: 'thief' },
+      },
+    }
+    await save('thief', [elder, policy({ ...app('thief'), ingress: [{}] }, 'red', 'x', 'open')])
+    await daemon.logged(/Pod x\/0-thief: .*is that of pod x\/a, whose rules stand there/)
+    expect((await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict).toBe('blocked')
+    await manifests.remove('thief')
+  })
+
+  test('a start with a file that does not parse takes nothing away, and enforces the rest', async () => {
+    const [a, b, c] = pods as [Pod, Pod, Pod]
+    await save('policies', [policy(app('a'))])
+    await daemon.stop()
+    await writeFile(join(manifests.directory, 'policies.json'), '{"kind": "List", "items": [')
+    await manifests.save('more', [policy(app('b'), 'red', 'x', 'more')])
+    daemon = await startDaemon()
+    await daemon.logged(/policies\.json: does not parse/)
+    expect(await tables()).toEqual(['a', 'b'])
+    for (const pod of [a, b]) {
+      expect((await lab.probe({ from: c, to: pod.address(4, 'red'), protocol: 'icmp' })).verdict).toBe(
+        'blocked',
+      )
+    }
+    await save('policies', [])
+    await daemon.until('what is gone is taken away', async () => (await tables()).join() === 'b', 5_000)
+    await manifests.remove('more')
   })
 
   test('an interface or a MAC address that the netns does not have is an Issue', async () => {
@@ -354,9 +405,9 @@ describe('the daemon on manifests', () => {
       /Pod x\/a: not as told: interface net2 has MAC address .* and not 02:ff:ff:ff:ff:ff as network-status tells/,
     )
     await save('cluster', told('\\"net2\\"', '\\"net9\\"'))
-    await daemon.logged(/Pod x\/a: .*which is still there: the rules stay as they were/)
+    await daemon.logged(/Pod x\/a: .*which is still there and stays governed/)
     await save('cluster', cluster())
-    await daemon.logged(/no longer an issue: Pod x\/a: .*which is still there/)
+    await daemon.logged(/no longer an issue: Pod x\/a: .*which is still there and stays governed/)
   })
 })
 

@@ -2,8 +2,8 @@
  * Where a pod's network namespace is: told by the container runtime, or by the annotation `multi-networkpolicyd/netns`
  * where there is no runtime to ask.
  *
- * Whoever may edit a pod may write the annotation. So with a runtime named by flag it is not read at all; and of two
- * pods that claim one namespace the elder has it.
+ * Whoever may edit a pod may write the annotation. So where there is a runtime it is not read at all; and of two pods that
+ * claim one namespace the elder has it, or the one whose rules stand there.
  */
 import { nameOf, type Pod } from '../../compile/model.ts'
 import type { ContainerRuntime } from './cri.ts'
@@ -55,22 +55,6 @@ export function annotationLocator(view: HostView, localPods: () => Iterable<Pod>
         kind: 'absent',
         reason: `${pod.netns} is the network namespace of pod ${nameOf(elder)}, which is older`,
       }
-    },
-  }
-}
-
-/** The first of the locators that finds one; where none does, what they all said. */
-export function firstLocator(locators: readonly NetnsLocator[]): NetnsLocator {
-  return {
-    async locate(pod, signal) {
-      const failures: Exclude<Located, { kind: 'found' }>[] = []
-      for (const locator of locators) {
-        const located = await locator.locate(pod, signal)
-        if (located.kind === 'found') return located
-        failures.push(located)
-      }
-      const kind = failures.some((failure) => failure.kind === 'unknown') ? 'unknown' : 'absent'
-      return { kind, reason: failures.map((failure) => failure.reason).join('; ') }
     },
   }
 }

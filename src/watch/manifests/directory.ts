@@ -16,11 +16,16 @@ export const SETTLE_MS = 20
 /** The same for a file that is empty: somebody has opened it and is about to write, or means it. */
 const EMPTY_SETTLE_MS = 1_000
 
+/** The same for a file that was written in place and has fewer objects than it had: the rest may be on its way. */
+const SHRUNK_SETTLE_MS = 500
+
 /** Beyond this a file is no manifest that we would want to hold in memory. */
 const MAX_FILE_BYTES = 64 * 1024 * 1024
 
 /** A file whose content is in force. */
 interface KnownFile {
+  /** False until the file has parsed once. */
+  readonly good: boolean
   readonly stamp: string
   readonly inode: bigint
   readonly objects: readonly ClusterObject[]
@@ -38,6 +43,8 @@ export interface Scan {
   readonly files: readonly { readonly path: string; readonly objects: readonly ClusterObject[] }[]
   readonly issues: readonly Issue[]
   readonly unsettled: boolean
+  /** A file of the first scan has never parsed since, so that it is not known what it holds. */
+  readonly incomplete: boolean
 }
 
 export class ManifestDirectory {
@@ -45,6 +52,8 @@ export class ManifestDirectory {
   readonly #node: string
   readonly #clock: Clock
   readonly #known = new Map<string, KnownFile>()
+  /** Files of the first scan that have not parsed yet. */
+  #unread: Set<string> | undefined
 
   /** @param node the node that pods without `spec.nodeName` are on: this one. */
   constructor(path: string, node: string, clock: Clock) {
@@ -58,6 +67,7 @@ export class ManifestDirectory {
     const names = (await readdir(this.#path)).filter((name) => /^[^.].*\.(ya?ml|json)$/.test(name)).sort()
     const paths = names.map((name) => join(this.#path, name))
     for (const path of this.#known.keys()) if (!paths.includes(path)) this.#known.delete(path)
+    this.#unread ??= new Set(paths)
     const issues: Issue[] = []
     let unsettled = false
     for (const path of paths) {
@@ -68,10 +78,12 @@ export class ManifestDirectory {
     }
     const files = paths.flatMap((path) => {
       const file = this.#known.get(path)
-      if (file !== undefined) issues.push(...file.issues)
+      for (const issue of file?.issues ?? []) issues.push(issue)
+      if (file?.good === true) this.#unread?.delete(path)
       return file === undefined ? [] : [{ path, objects: file.objects }]
     })
-    return { files, issues, unsettled }
+    for (const path of this.#unread) if (!paths.includes(path)) this.#unread.delete(path)
+    return { files, issues, unsettled, incomplete: this.#unread.size > 0 }
   }
 
   async #refresh(path: string): Promise<Refreshed> {
@@ -90,7 +102,9 @@ export class ManifestDirectory {
       if (!moved && age >= 0 && age < settled) return { kind: 'unsettled' }
       const { text, same } = await readWhole(path, stamp)
       if (!same) return { kind: 'unsettled' }
-      return { kind: 'known', file: await this.#parse(path, text, { stamp, inode: before.ino }, known) }
+      const file = await this.#parse(path, text, { stamp, inode: before.ino }, known)
+      const shrunk = known !== undefined && !moved && file.objects.length < known.objects.length
+      return shrunk && age >= 0 && age < SHRUNK_SETTLE_MS ? { kind: 'unsettled' } : { kind: 'known', file }
     } catch (error) {
       return {
         kind: 'unreadable',
@@ -110,9 +124,24 @@ export class ManifestDirectory {
     known: KnownFile | undefined,
   ): Promise<KnownFile> {
     const content = await parseManifest(path, text, this.#node)
-    return content.kind === 'parsed'
-      ? { ...version, objects: content.objects, issues: content.issues }
-      : { ...version, objects: known?.objects ?? [], issues: [content.issue] }
+    const before = known?.objects ?? []
+    switch (content.kind) {
+      case 'parsed':
+        return { ...version, good: true, objects: content.objects, issues: content.issues }
+      case 'malformed':
+        return { ...version, good: known?.good ?? false, objects: before, issues: [content.issue] }
+      case 'empty': {
+        const reason = 'holds nothing; what it held stays in force until the file is removed'
+        return {
+          ...version,
+          good: true,
+          objects: before,
+          issues: before.length === 0 ? [] : [fileIssue(path, '', reason)],
+        }
+      }
+      default:
+        return content satisfies never
+    }
   }
 }
 

@@ -1,6 +1,6 @@
 /** One manifest file: YAML documents or JSON, `List`s unpacked, each object parsed to a domain value or an Issue. */
-import type { ClusterObject, Issue } from '../../compile/model.ts'
-import { isUnreadable } from '../parse/metadata.ts'
+import type { ClusterObject, Issue, Kind } from '../../compile/model.ts'
+import { isUnreadable, type Unreadable } from '../parse/metadata.ts'
 import { kindOf, type Parse, parsers } from '../parse/object.ts'
 import { isObject, type JsonObject, own, shorten } from '../parse/report.ts'
 
@@ -8,8 +8,10 @@ export type FileContent =
   | { readonly kind: 'parsed'; readonly objects: readonly ClusterObject[]; readonly issues: readonly Issue[] }
   /** Not YAML or JSON at all; the last good content stays in force. */
   | { readonly kind: 'malformed'; readonly issue: Issue }
+  /** No document at all: empty, or nothing but comments. */
+  | { readonly kind: 'empty' }
 
-const GROUPS: Readonly<Record<string, string>> = {
+const GROUPS: Readonly<Record<Kind, string>> = {
   MultiNetworkPolicy: 'k8s.cni.cncf.io',
   NetworkAttachmentDefinition: 'k8s.cni.cncf.io',
   Pod: '',
@@ -20,6 +22,7 @@ const GROUPS: Readonly<Record<string, string>> = {
 export async function parseManifest(path: string, text: string, node: string): Promise<FileContent> {
   const documents = await readDocuments(path, text)
   if (!Array.isArray(documents)) return documents as Extract<FileContent, { kind: 'malformed' }>
+  if (documents.length === 0) return { kind: 'empty' }
   const parse = parsers(node)
   const objects: ClusterObject[] = []
   const issues: Issue[] = []
@@ -28,7 +31,7 @@ export async function parseManifest(path: string, text: string, node: string): P
       issues.push(fileIssue(path, `object[${index}]`, 'expected a Kubernetes object with a kind', raw))
       continue
     }
-    const parsed = parseObject(parse, raw)
+    const parsed = parseObject(parse, path, raw)
     if (parsed === undefined) continue
     if (isUnreadable(parsed)) issues.push(parsed.issue)
     else objects.push(parsed)
@@ -46,19 +49,36 @@ export function fileIssue(path: string, field: string, reason: string, value?: u
 }
 
 /** Objects of other kinds are other people's business: a directory may hold a whole application. */
-function parseObject(parse: ReturnType<typeof parsers>, raw: JsonObject): ReturnType<Parse> | undefined {
+function parseObject(
+  parse: ReturnType<typeof parsers>,
+  path: string,
+  raw: JsonObject,
+): ReturnType<Parse> | undefined {
   const kind = kindOf(raw)
   if (kind === undefined) return undefined
   const version = own(raw, 'apiVersion')
   const group = typeof version === 'string' && version.includes('/') ? version.split('/')[0] : ''
-  return version === undefined || group === GROUPS[kind] ? parse[kind](raw) : undefined
+  if (version !== undefined && group !== GROUPS[kind]) return otherGroup(path, kind, version)
+  try {
+    return parse[kind](raw)
+  } catch (error) {
+    const reason = `cannot be read: ${error instanceof Error ? error.message : error}; it is not used`
+    return { kind: 'unreadable', issue: fileIssue(path, kind, reason) }
+  }
+}
+
+/** Other groups have kinds of these names too, but for those of ours it is more likely a slip. */
+function otherGroup(path: string, kind: Kind, version: unknown): Unreadable | undefined {
+  if (kind === 'Pod' || kind === 'Namespace') return undefined
+  const reason = `expected apiVersion ${GROUPS[kind]}/… for kind ${kind}; the object is not used`
+  return { kind: 'unreadable', issue: fileIssue(path, 'apiVersion', reason, version) }
 }
 
 async function readDocuments(path: string, text: string): Promise<readonly unknown[] | FileContent> {
   try {
     if (path.endsWith('.json')) return [JSON.parse(text)]
     const { parseAllDocuments } = await import('./yaml.ts')
-    const documents = parseAllDocuments(text)
+    const documents = parseAllDocuments(text, { merge: true })
     if (!Array.isArray(documents)) return []
     const [error] = documents.flatMap((document) => document.errors)
     if (error !== undefined) throw error

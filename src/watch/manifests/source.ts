@@ -31,15 +31,15 @@ export async function* watchManifests(options: ManifestsOptions): Source {
   const manifests = manifestDirectory(options)
   let scan = await firstScan(manifests, options)
   let standing: ObjectsByKind | undefined
-  let said = '[]'
+  let said = '[[],false]'
   while (!signal.aborted) {
     const { objects, issues } = mergeFiles(scan)
     const changes = changesBetween(standing, objects)
     standing = objects
-    const saying = JSON.stringify(issues)
-    const news = saying === said ? [] : [{ kind: 'issues' as const, issues }]
+    const saying = JSON.stringify([issues, scan.incomplete])
+    const news = saying === said ? [] : [{ kind: 'issues' as const, issues, incomplete: scan.incomplete }]
     said = saying
-    if (changes.length + news.length > 0) yield [...changes, ...news]
+    if (changes.length + news.length > 0) yield [...news, ...changes]
     await watcher.changed(scan.unsettled ? SETTLE_MS : POLL_MS, signal)
     scan = await manifests.scan().catch((error: unknown) => keep(scan, directory, error))
   }

@@ -3,6 +3,9 @@ import type { Issue, ObjectReference } from '../../compile/model.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
 
+/** What is wrong with one object is said so many times and no more: its author picks how much is wrong with it. */
+const MOST_ISSUES = 20
+
 export class Report {
   readonly issues: Issue[] = []
   readonly #object: ObjectReference
@@ -14,7 +17,14 @@ export class Report {
   /** Notes an Issue; returns undefined, so that a parser can return what it returns for "nothing". */
   add(field: string, value: unknown, reason: string): undefined {
     const shown = value === undefined ? {} : { value: shorten(value) }
-    this.issues.push({ object: this.#object, field, ...shown, reason })
+    if (this.issues.length < MOST_ISSUES)
+      this.issues.push({ object: this.#object, field: shorten(field), ...shown, reason })
+    else if (this.issues.length === MOST_ISSUES)
+      this.issues.push({
+        object: this.#object,
+        field: '',
+        reason: `more is wrong with it than the ${MOST_ISSUES} that are named`,
+      })
     return undefined
   }
 
@@ -36,10 +46,18 @@ export function own(object: JsonObject, key: string): unknown {
 
 /** A value as one printable line of at most 100 characters. */
 export function shorten(value: unknown): string {
-  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? String(value))
-  const printable = text.replaceAll(
-    /[^\x20-\x7e]/g,
-    (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`,
-  )
+  const text = typeof value === 'string' ? value : textOf(value)
+  const printable = text
+    .slice(0, 200)
+    .replaceAll(/[^\x20-\x7e]/g, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
   return printable.length > 100 ? `${printable.slice(0, 97)}...` : printable
+}
+
+/** A value nested beyond what the stack holds is described by what it is. */
+function textOf(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? String(value)
+  } catch {
+    return typeof value
+  }
 }

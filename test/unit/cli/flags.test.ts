@@ -71,7 +71,7 @@ describe('a wrong call is one line that says what was expected', () => {
       '--sync-period: bad value "soon"',
     )
     expect(() => parse('--sync-period=0').number('sync-period', 1)).toThrow(
-      'expected a whole number from 1 up',
+      'expected a whole number from 1 to',
     )
     expect(() => parse('--accept-icmp=maybe').boolean('accept-icmp')).toThrow('expected true or false')
     expect(() => compileOptions(parse('--backend=ebpf'), 'n')).toThrow('--backend: bad value "ebpf"')

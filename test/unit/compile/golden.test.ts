@@ -29,7 +29,7 @@ describe('a cluster becomes these rules', () => {
 
 async function print(file: string): Promise<string> {
   const content = await parseManifest(file, readFileSync(join(FOLDER, file), 'utf8'), 'n1')
-  if (content.kind !== 'parsed') throw new Error(content.issue.reason)
+  if (content.kind !== 'parsed') throw new Error(`${file}: ${content.kind}`)
   const cluster = new Cluster()
   for (const object of content.objects) cluster.apply({ kind: 'changed', object })
   const options = { node: undefined, networkPlugins: new Set(['macvlan']), exemptions: NO_EXEMPTIONS }

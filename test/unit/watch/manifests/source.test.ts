@@ -167,6 +167,67 @@ describe('the manifests directory', () => {
     await directoryState.until(({ pods }) => pods.length === 2)
   })
 
+  test('a file that is emptied, or left with comments only, keeps what it held, with an Issue', async () => {
+    await write('a.yaml', pod('one'))
+    const directoryState = follow()
+    await directoryState.until(({ pods }) => pods.length === 1)
+    await write('a.yaml', '# nothing\n')
+    const { pods, issues } = await directoryState.until((state) => state.issues.length > 0)
+    expect(pods).toEqual(['one x'])
+    expect(issues[0]).toContain(
+      'a.yaml: holds nothing; what it held stays in force until the file is removed',
+    )
+  })
+
+  test('a document that is written later than the first takes nothing away meanwhile', async () => {
+    await write('a.yaml', `${pod('one')}---\n${pod('two')}`)
+    const directoryState = follow()
+    const seen: number[] = []
+    await directoryState.until(({ pods }) => pods.length === 2)
+    const writing = (async () => {
+      await write('a.yaml', pod('one', 'y'))
+      await setTimeout(150)
+      await write('a.yaml', `${pod('one', 'y')}---\n${pod('two', 'y')}`)
+    })()
+    await directoryState.until(({ pods }) => {
+      seen.push(pods.length)
+      return pods.join() === 'one y,two y'
+    })
+    await writing
+    expect(new Set(seen)).toEqual(new Set([2]))
+  })
+
+  test('merge keys are read as kubectl reads them', async () => {
+    await write(
+      'a.yaml',
+      `kind: Pod\napiVersion: v1\nmetadata: &m {name: one, namespace: a, labels: {l: x}}\n---\n${pod('two')}`,
+    )
+    await write(
+      'b.yaml',
+      'kind: Pod\napiVersion: v1\nbase: &b {name: three, labels: {l: z}}\nmetadata: {<<: *b, namespace: a}\n',
+    )
+    const { pods } = await follow().until((state) => state.pods.length > 0)
+    expect(pods).toEqual(['one x', 'three z', 'two x'])
+  })
+
+  test('an annotation nested beyond the stack, and a policy of the wrong group, are Issues and take nothing with them', async () => {
+    const ips = `${'['.repeat(50_000)}${']'.repeat(50_000)}`
+    const status = JSON.stringify(`[{"name": "n", "interface": "net1", "ips": ${ips}}]`)
+    const policy =
+      '{"kind": "MultiNetworkPolicy", "apiVersion": "networking.k8s.io/v1", "metadata": {"name": "p"}}'
+    await write(
+      'a.json',
+      `{"kind": "List", "apiVersion": "v1", "items": [${policy}, {"kind": "Pod", "apiVersion": "v1", "metadata": {"name": "deep", "namespace": "a", "annotations": {"k8s.v1.cni.cncf.io/network-status": ${status}}}}, ${pod(
+        'one',
+      )
+        .replaceAll(/([{ ])(\w+):/g, '$1"$2":')
+        .replaceAll(/: (\w+)/g, ': "$1"')}]}`,
+    )
+    const { pods, issues } = await follow().until((state) => state.issues.length > 0)
+    expect(pods).toEqual(['deep undefined', 'one x'])
+    expect(issues.join('\n')).toContain('expected apiVersion k8s.cni.cncf.io/… for kind MultiNetworkPolicy')
+  })
+
   test('a bomb of aliases and duplicate keys are files that do not parse', async () => {
     const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${'bcdefgh'
       .split('')
