@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src packages/*/src -name '*.ts') build.ts
-TIERS := unit kernel kube runtime
+TIERS := unit kernel conformance kube runtime
 ETCD := $(if $(KUBEBUILDER_ASSETS),,etcd-server etcd-client)
 RUN_PACKAGES := nftables iproute2 iputils-ping util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD)

@@ -2,12 +2,13 @@
  * Bundles src/main.ts to dist/: what is deployed, and what the tests run. One file for what every command needs, chunks
  * for what is imported only when it is used, since each library costs resident memory on every node.
  */
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
+import { join, normalize } from 'node:path'
 import { build } from 'esbuild'
 
 process.chdir(import.meta.dirname)
-await rm('dist', { recursive: true, force: true })
-await build({
+const { metafile } = await build({
+  metafile: true,
   entryPoints: { mnpd: 'src/main.ts' },
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
@@ -24,3 +25,9 @@ await build({
     js: "import { createRequire as mnpdRequire } from 'node:module'; const require = mnpdRequire(import.meta.url);",
   },
 })
+
+// Chunks of earlier builds go last, so that there is a whole bundle at every moment.
+const written = new Set(Object.keys(metafile.outputs).map(normalize))
+for (const name of await readdir('dist')) {
+  if (!written.has(join('dist', name))) await rm(join('dist', name), { recursive: true })
+}

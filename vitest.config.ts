@@ -25,6 +25,17 @@ const config: ViteUserConfig = defineConfig({
       {
         extends: true,
         test: {
+          name: 'conformance',
+          include: ['test/conformance/**/*.test.ts'],
+          globalSetup: ['test/build.ts', 'test/conformance/cyclonus-setup.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'kube',
           include: ['test/kube/**/*.test.ts'],
           globalSetup: ['test/build.ts'],
