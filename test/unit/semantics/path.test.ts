@@ -2,11 +2,15 @@
  * Output is a function of the state, never of the path there: the same changes in another order, split, doubled,
  * squashed or after a restart end in the same rules, byte for byte.
  */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Cluster } from '../../../src/compile/cluster.ts'
+import { Cluster, keyOf } from '../../../src/compile/cluster.ts'
+import type { ClusterObject } from '../../../src/compile/model.ts'
 import { printNftables } from '../../../src/compile/nftables.ts'
 import { describeIssue } from '../../../src/issue-log.ts'
+import { parseManifest } from '../../../src/watch/manifests/file.ts'
 import { KINDS } from '../../../src/watch/parse/object.ts'
 import type { Cluster as RawCluster } from '../../model/cluster.ts'
 import { arbitraryHistory, type Edit, edited, generatedOptions } from '../../model/generate.ts'
@@ -71,4 +75,40 @@ for (const [name, path] of Object.entries(PATHS)) {
       { numRuns: 300 },
     )
   })
+}
+
+const GOLDEN = join(import.meta.dirname, '../compile/golden')
+
+/** Ways to hand over the same objects. */
+const ORDERS: Readonly<Record<string, (objects: readonly ClusterObject[], into: Cluster) => void>> = {
+  reversed: (objects, into) => {
+    for (const object of objects.toReversed()) into.apply({ kind: 'changed', object })
+  },
+  'each twice, the first time with everything else gone': (objects, into) => {
+    for (const object of objects) {
+      into.apply({ kind: 'changed', object })
+      printed(into)
+      into.apply({ kind: 'deleted', of: object.kind, key: keyOf(object) })
+    }
+    for (const object of objects) into.apply({ kind: 'changed', object })
+  },
+  'listed at once, kind by kind': (objects, into) => {
+    for (const of of KINDS.toReversed()) {
+      into.apply({ kind: 'replaced', of, objects: objects.filter(({ kind }) => kind === of) })
+      printed(into)
+    }
+  },
+}
+
+for (const file of readdirSync(GOLDEN).filter((name) => name.endsWith('.yaml'))) {
+  for (const [name, apply] of Object.entries(ORDERS)) {
+    test(`golden ${file}, ${name}, ends in the same rules`, async () => {
+      const content = await parseManifest(file, readFileSync(join(GOLDEN, file), 'utf8'), 'n1')
+      const objects = content.kind === 'parsed' ? content.objects : expect.fail(file)
+      const [straight, otherwise] = [new Cluster(), new Cluster()]
+      for (const object of objects) straight.apply({ kind: 'changed', object })
+      apply(objects, otherwise)
+      expect(printed(otherwise)).toBe(printed(straight))
+    })
+  }
 }
