@@ -34,7 +34,7 @@ interface Written {
   readonly digest: string
   readonly governed: ReadonlyMap<string, StandingNetworks>
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
-  readonly attachments: Pod['attachments']
+  readonly attachments: Pod['attachments'] | undefined
   readonly mismatch: string | undefined
 }
 
@@ -62,20 +62,33 @@ export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget
       const outcome = await write(netns, printed.transaction, signal)
       if (outcome.kind !== 'done') return outcome
     }
-    const mismatch =
-      known?.attachments === pod.attachments && known.mismatch === undefined
-        ? undefined
-        : await mismatches(options.compilation().rulesetOf(pod), pod, netns, signal)
+    const mismatch = await lookAt(pod, netns, known, printed.digest, signal)
     const { digest, table } = printed
     written.set(key, {
       netns: netns.id,
       digest,
       governed: governedBy(table),
-      attachments: pod.attachments,
+      attachments: known?.digest === digest ? pod.attachments : undefined,
       mismatch,
     })
     const remark = [lost?.remark, mismatch].filter((each) => each !== undefined).join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
+  }
+
+  /**
+   * What the annotation tells and the netns does not have. It costs a process, and rules go first: it is looked at when
+   * the rules were there already, and again only when the annotation changed or was found wrong.
+   */
+  async function lookAt(
+    pod: Pod,
+    netns: OpenNetns,
+    known: Written | undefined,
+    digest: string,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
+    const asBefore = known?.attachments === pod.attachments && known.mismatch === undefined
+    if (known?.digest !== digest || asBefore) return known?.mismatch
+    return await mismatches(options.compilation().rulesetOf(pod), pod, netns, signal)
   }
 
   /** A pod that is gone takes its rules with it; while its netns still lives, they stay. */

@@ -19,7 +19,7 @@ export default async function setup(): Promise<void> {
 }
 
 async function build(): Promise<void> {
-  console.log('building cyclonus’ generator, once (about a minute)')
+  console.log('building cyclonus’ generator, once (1 to 3 minutes)')
   await mkdir(dirname(TOOL), { recursive: true })
   const go = execa('go', ['build', '-v', '-trimpath', '-o', `${TOOL}.part`, '.'], {
     cwd: SOURCES,
