@@ -1,15 +1,14 @@
 /** `mnpd compile`: what would be enforced, touching nothing. */
 import { toText } from 'nftables-json'
-import { systemClock } from '../clock.ts'
 import { type AddressRange, formatAddress } from '../compile/address.ts'
-import { compile, type PodTarget } from '../compile/compile.ts'
+import type { PodTarget } from '../compile/compile.ts'
 import type { Issue } from '../compile/model.ts'
 import { printNftables } from '../compile/nftables.ts'
 import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'
-import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
+import { type Environment, nodeName } from './cluster-options.ts'
 import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
-import { loadCluster } from './load-cluster.ts'
+import { loadAndCompile } from './load-cluster.ts'
 
 const FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
@@ -33,12 +32,8 @@ export async function compileCommand(args: readonly string[], env: Environment):
   const wanted = flags.text('pod')
   const node =
     wanted === undefined && flags.text('hostname-override') !== undefined ? nodeName(flags, env) : undefined
-  const options = compileOptions(flags, node)
-  const stop = new AbortController()
-  const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
-  const loaded = await loadCluster((await openSources(flags, settings)).sources, stop)
-  const { targets, issues } = compile(loaded.cluster, options)
-  const pods = [...targets]
+  const { compilation, issues } = await loadAndCompile(flags, env, node)
+  const pods = [...compilation.targets]
     .filter(([name]) => wanted === undefined || name === wanted)
     .sort(([a], [b]) => (a < b ? -1 : 1))
   if (wanted !== undefined && pods.length === 0) {
@@ -47,7 +42,7 @@ export async function compileCommand(args: readonly string[], env: Environment):
       'NAMESPACE/NAME of a pod that is not done and not on the host network',
     )
   }
-  const all = [...loaded.issues, ...issues]
+  const all = [...issues, ...compilation.issues]
   process.stdout.write(output === 'json' ? printJson(pods, all) : printText(pods))
   if (output === 'text') for (const issue of all) process.stderr.write(`${describeIssue(issue)}\n`)
   return 0

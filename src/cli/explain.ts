@@ -1,17 +1,14 @@
 /** `mnpd explain`: allow or deny, and which rule of which policy decides in each direction. */
-import { systemClock } from '../clock.ts'
 import type { Family } from '../compile/address.ts'
-import type { Cluster } from '../compile/cluster.ts'
-import { type Compilation, compile } from '../compile/compile.ts'
 import { type Ends, findEnds, sharedFamilies } from '../compile/ends.ts'
 import { explain, type Service } from '../compile/explain.ts'
 import { type Issue, type NamespacedName, nameOf } from '../compile/model.ts'
 import { isProtocol } from '../compile/port.ts'
 import { UsageError } from '../usage-error.ts'
-import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
+import type { Environment } from './cluster-options.ts'
 import { printJson, printText } from './explain-output.ts'
 import { badValue, CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
-import { loadCluster } from './load-cluster.ts'
+import { loadAndCompile } from './load-cluster.ts'
 
 const FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
@@ -37,7 +34,7 @@ export async function explainCommand(args: readonly string[], env: Environment):
     flags.text('to') ?? missing('to', 'NAMESPACE/POD'),
   ]
   const family = flags.oneOf('family', ['4', '6', 'both'], 'both')
-  const { cluster, compilation, issues } = await loadAndCompile(flags, env)
+  const { cluster, compilation, issues } = await loadAndCompile(flags, env, undefined)
   const found = findEnds(cluster, from, to)
   if (found.kind === 'unclear') throw new UsageError(found.what, found.expected)
   const families = sharedFamilies(found.ends).filter(
@@ -56,25 +53,6 @@ export async function explainCommand(args: readonly string[], env: Environment):
       : printText(cluster, found.ends, service, explanation, concerning),
   )
   return explanation.verdict === 'allow' ? 0 : 1
-}
-
-/** The cluster and the rulesets of all its pods, whatever their node. */
-export async function loadAndCompile(
-  flags: FlagValues,
-  env: Environment,
-): Promise<{
-  readonly cluster: Cluster
-  readonly compilation: Compilation
-  readonly issues: readonly Issue[]
-}> {
-  const stop = new AbortController()
-  const { sources } = await openSources(flags, {
-    node: nodeName(flags, env),
-    clock: systemClock,
-    signal: stop.signal,
-  })
-  const { cluster, issues } = await loadCluster(sources, stop)
-  return { cluster, issues, compilation: compile(cluster, compileOptions(flags, undefined)) }
 }
 
 export function parseService(text: string): Service {

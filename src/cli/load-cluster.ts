@@ -1,22 +1,43 @@
 /** The cluster as its sources tell it once, for commands that answer and end. */
+import { systemClock } from '../clock.ts'
 import { Cluster } from '../compile/cluster.ts'
+import { type Compilation, compile } from '../compile/compile.ts'
 import type { Issue, Kind } from '../compile/model.ts'
 import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'
 import { KINDS } from '../watch/parse/object.ts'
 import type { Source } from '../watch/source.ts'
+import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
+import type { FlagValues } from './flags.ts'
 
-export interface LoadedCluster {
+interface LoadedCluster {
   readonly cluster: Cluster
   /** What is wrong with the sources' own input. */
   readonly issues: readonly Issue[]
 }
 
 /**
+ * The cluster that the flags name, and its rulesets.
+ * @param node whose pods are compiled; undefined: those of every node
+ * @throws UsageError where a source fails before it was listed
+ */
+export async function loadAndCompile(
+  flags: FlagValues,
+  env: Environment,
+  node: string | undefined,
+): Promise<LoadedCluster & { readonly compilation: Compilation }> {
+  const options = compileOptions(flags, node)
+  const stop = new AbortController()
+  const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
+  const loaded = await loadCluster((await openSources(flags, settings)).sources, stop)
+  return { ...loaded, compilation: compile(loaded.cluster, options) }
+}
+
+/**
  * Reads until every kind was listed, then ends the sources.
  * @throws UsageError where a source fails before that.
  */
-export async function loadCluster(sources: readonly Source[], stop: AbortController): Promise<LoadedCluster> {
+async function loadCluster(sources: readonly Source[], stop: AbortController): Promise<LoadedCluster> {
   const cluster = new Cluster()
   const listed = new Set<Kind>()
   const issues: Issue[] = []

@@ -5,8 +5,9 @@ import { type Member, matrix, type NetworkMatrix, type Reach } from '../compile/
 import type { PortRange } from '../compile/port.ts'
 import type { PortSet } from '../compile/ruleset.ts'
 import type { Environment } from './cluster-options.ts'
-import { loadAndCompile, parseService } from './explain.ts'
+import { parseService } from './explain.ts'
 import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
+import { loadAndCompile } from './load-cluster.ts'
 
 const FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
@@ -31,7 +32,7 @@ export async function matrixCommand(args: readonly string[], env: Environment): 
   const output = flags.oneOf('output', ['text', 'json', 'html'], 'text')
   const port = flags.text('port')
   const service = port === undefined ? undefined : parseService(port)
-  const { cluster, compilation } = await loadAndCompile(flags, env)
+  const { cluster, compilation } = await loadAndCompile(flags, env, undefined)
   const tables = matrix(cluster, compilation)
   const print = { text: printText, json: printJson, html: printHtml }[output]
   process.stdout.write(print(tables, (reach) => describeReach(reach, service)))

@@ -1,7 +1,7 @@
 /** `mnpd run`: the daemon, put together from its flags. */
 import type { Logger } from 'pino'
 import { IssueEvents } from '../apply/issue-events.ts'
-import { hostView } from '../apply/netns/cri-host.ts'
+import { type HostView, hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
 import { nftablesTarget } from '../apply/nftables-target.ts'
 import { systemClock } from '../clock.ts'
@@ -92,9 +92,10 @@ async function openLocator(
   const named = flags.text('container-runtime-endpoint')
   const endpoint =
     named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
-  const runtime = endpoint === undefined ? [] : [await openRuntime(endpoint, hostPrefix, resources)]
-  const [asked] = runtime
-  if (asked !== undefined) return () => asked
+  if (endpoint !== undefined) {
+    const runtime = await openRuntime(endpoint, view, hostPrefix, resources)
+    return () => runtime
+  }
   return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
 }
 
@@ -114,6 +115,7 @@ async function probeEndpoint(hostPrefix: string, log: Logger): Promise<string | 
 
 async function openRuntime(
   endpoint: string,
+  view: HostView,
   hostPrefix: string,
   resources: AsyncDisposableStack,
 ): Promise<NetnsLocator> {
@@ -125,7 +127,7 @@ async function openRuntime(
   const parsed = parseEndpoint(endpoint, hostPrefix)
   if (parsed.kind === 'invalid')
     throw badValue('container-runtime-endpoint', endpoint, 'the path of a unix socket')
-  return runtimeLocator(resources.use(connectCri({ endpoint, hostPrefix })), hostView(hostPrefix))
+  return runtimeLocator(resources.use(connectCri({ endpoint, hostPrefix })), view)
 }
 
 function parseBindAddress(flags: FlagValues): { readonly host: string; readonly port: number } | undefined {

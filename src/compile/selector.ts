@@ -16,7 +16,6 @@ export type Selector =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'labels'; readonly requirements: readonly Requirement[] }
 
-export const EVERYTHING: Selector = { kind: 'labels', requirements: [] }
 export const NOTHING: Selector = { kind: 'nothing' }
 
 export function matches(selector: Selector, labels: Labels): boolean {
