@@ -13,6 +13,7 @@ import { Cluster } from './compile/cluster.ts'
 import { type Compilation, type CompileOptions, compile, type PodTarget } from './compile/compile.ts'
 import type { Issue, Kind } from './compile/model.ts'
 import { IssueLog } from './issue-log.ts'
+import type { DaemonStatus, Observer } from './metrics.ts'
 import { KINDS } from './watch/parse/object.ts'
 import type { Source, SourceEvent } from './watch/source.ts'
 
@@ -23,6 +24,7 @@ export interface DaemonOptions {
   readonly target: (compilation: () => Compilation) => Target<PodTarget>
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
+  readonly observer?: Observer | undefined
   readonly concurrency: number
   /** `--sync-period`. */
   readonly syncPeriodMs: number
@@ -42,6 +44,8 @@ export class Daemon {
   readonly #reconciler: Reconciler<PodTarget>
   #compilation: Compilation = { targets: new Map(), issues: [], rulesetOf: () => undefined }
   #reporting = false
+  /** When the first change came that is not enforced yet. */
+  #changedAt: number | undefined
   #compiling: 'idle' | 'due' | 'resting' | 'resting, due' = 'idle'
 
   constructor(options: DaemonOptions) {
@@ -68,6 +72,19 @@ export class Daemon {
     while (!signal.aborted) {
       await clock.sleep(syncPeriodMs, signal).catch(() => undefined)
       for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
+    }
+  }
+
+  get status(): DaemonStatus {
+    const targets = [...this.#compilation.targets.values()]
+    const governed = targets.filter(({ ruleset }) => ruleset !== undefined).length
+    const failing = [...this.#reconciler.remarkable()].filter(([, { kind }]) => kind === 'failed').length
+    const byKind = Map.groupBy(this.issues(), ({ object }) => object.kind)
+    return {
+      ready: this.ready,
+      synced: new Map(KINDS.map((kind) => [kind, this.#listed.has(kind)])),
+      pods: { governed, ungoverned: targets.length - governed, failing },
+      issues: new Map([...byKind].map(([kind, issues]) => [kind, issues.length])),
     }
   }
 
@@ -108,6 +125,7 @@ export class Daemon {
 
   /** Compiles soon, once for all events that are here by then; then rests as long as it took. */
   #schedule(): void {
+    this.#changedAt ??= this.#options.clock.now()
     if (this.#compiling === 'resting') this.#compiling = 'resting, due'
     if (this.#compiling !== 'idle') return
     this.#compiling = 'due'
@@ -118,6 +136,7 @@ export class Daemon {
     const { clock, signal } = this.#options
     const began = clock.now()
     this.#compile()
+    this.#options.observer?.compiled((clock.now() - began) / 1_000)
     this.#compiling = 'resting'
     await clock.sleep(clock.now() - began, signal).catch(() => undefined)
     const due = this.#compiling !== 'resting'
@@ -136,13 +155,18 @@ export class Daemon {
 
   #note(key: string, outcome: Outcome): void {
     if (outcome.kind === 'done') this.#options.log.debug({ object: key }, `${key}: as desired`)
+    this.#options.observer?.applied(outcome)
     this.#reportIssues()
     this.#noteIdle()
   }
 
   /** So that whoever follows the log need not guess when a change has been dealt with. */
   #noteIdle(): void {
-    if (this.#reconciler.idle) this.#options.log.debug('settled')
+    if (!this.#reconciler.idle) return
+    this.#options.log.debug('settled')
+    if (this.#changedAt === undefined || this.#compiling.endsWith('due')) return
+    this.#options.observer?.enforced((this.#options.clock.now() - this.#changedAt) / 1_000)
+    this.#changedAt = undefined
   }
 
   /** Once for all outcomes that come together. */

@@ -132,9 +132,9 @@ function mapped(
 }
 
 function matches(table: Table, { op, left, right }: JsonObject, packet: InterpretedPacket): boolean {
-  if (op !== '==' && op !== 'in') throw unknown('operator', op)
+  if (op !== '==' && op !== 'in' && op !== '!=') throw unknown('operator', op)
   const found = value(left ?? null, packet)
-  return found !== undefined && contains(table, right ?? null, found)
+  return found !== undefined && contains(table, right ?? null, found) === (op !== '!=')
 }
 
 /** Whether a value, or a concatenation's values, is what stands on the right. */
@@ -146,6 +146,7 @@ function contains(table: Table, right: Json, found: string | number | readonly (
   }
   if (typeof right === 'string' || typeof right === 'number') {
     if (Array.isArray(found)) return false
+    if (typeof right === 'string' && right.endsWith('*')) return String(found).startsWith(right.slice(0, -1))
     return typeof found === 'string' && found.includes(':')
       ? sameAddress(String(right), found)
       : right === found
@@ -187,6 +188,7 @@ function value(
     const parts = list(body).map((each) => value(each, packet))
     return parts.every((part) => part !== undefined) ? (parts as (string | number)[]) : undefined
   }
+  if (kind === 'fib') throw unknown('expression of an original packet', expression)
   const name =
     kind === 'payload'
       ? `${text(asObject(body)['protocol'])} ${text(asObject(body)['field'])}`
@@ -210,6 +212,11 @@ function value(
     case 'ip6 daddr':
       if (name.startsWith('ip6') !== v6) return undefined
       return name.endsWith('saddr') ? packet.source : packet.destination
+    case 'tcp sport':
+    case 'udp sport':
+    case 'sctp sport':
+    case 'th sport':
+      throw unknown('expression of an original packet', expression)
     case 'tcp dport':
     case 'udp dport':
     case 'sctp dport':

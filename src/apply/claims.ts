@@ -3,8 +3,8 @@
  * interface that was governed and still is there does not cease to be for being told otherwise.
  */
 import type { Attachment, NamespacedName, Pod } from '../compile/model.ts'
-import type { StandingNetworks } from '../compile/nftables.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
+import type { Governed } from './backend.ts'
 import { type Links, readLinks } from './netns/links.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
@@ -19,11 +19,11 @@ export interface Withdrawn {
  * the networks they were on: in the netns of a running pod a link does not change its network, so it is the annotation
  * that is wrong. They are to be governed as if it still told of them.
  *
- * @param governed see `governedBy`
+ * @param governed what stands
  * @returns undefined where there are none
  */
 export async function withdrawn(
-  governed: ReadonlyMap<string, StandingNetworks>,
+  governed: Governed,
   pod: Pod,
   netns: OpenNetns,
   signal: AbortSignal,

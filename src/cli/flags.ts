@@ -41,7 +41,7 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
   text('container-runtime-endpoint', 'PATH of the CRI socket on the node, without the host prefix'),
   text('host-prefix', 'DIR where the root of the node is mounted'),
   text('sync-period', 'SECONDS between two looks at every pod (default: 30)'),
-  text('bind-address', 'HOST:PORT for /healthz and /readyz (default: none)'),
+  text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),
   text('log-level', 'trace, debug, info, warn or error (default: info)'),
 ]
 

@@ -3,11 +3,12 @@ import type { Logger } from 'pino'
 import { IssueEvents } from '../apply/issue-events.ts'
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
-import { nftablesTarget } from '../apply/nftables-target.ts'
+import { netnsTarget } from '../apply/netns-target.ts'
+import { nftablesBackend } from '../apply/nftables-backend.ts'
 import { systemClock } from '../clock.ts'
 import type { Compilation } from '../compile/compile.ts'
 import { Daemon } from '../daemon.ts'
-import { serveHealth } from '../health.ts'
+import { serveEndpoints } from '../endpoints.ts'
 import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
 import { openLog } from './log.ts'
@@ -42,18 +43,29 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const { sources, connection } = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
   const events =
     connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
-  const daemon = new Daemon({
+  const metrics = bindAddress && new (await import('../metrics.ts')).Metrics(() => daemon.status)
+  const daemon: Daemon = new Daemon({
     sources,
     compile: options,
-    target: (compilation) => nftablesTarget({ locator: locator(() => compilation().targets), compilation }),
+    target: (compilation) =>
+      netnsTarget({
+        locator: locator(() => compilation().targets),
+        backend: nftablesBackend,
+        others: [],
+        compilation,
+      }),
     tellIssues: (issues) => events?.set(issues),
+    observer: metrics,
     concurrency: CONCURRENCY,
     syncPeriodMs,
     clock: systemClock,
     log,
     signal: stop.signal,
   })
-  if (bindAddress !== undefined) resources.use(await serveHealth(bindAddress, () => daemon.ready))
+  if (bindAddress !== undefined && metrics !== undefined) {
+    const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
+    resources.use(await serveEndpoints(bindAddress, endpoints))
+  }
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
   try {
     await daemon.run()

@@ -79,7 +79,13 @@ class Compiler {
     const interfaces = governedInterfaces(governing)
     if (interfaces.length === 0) return undefined
     const policies = governing.map(({ policy }) => this.#policyRules(policy, pod))
-    return { pod: nameOf(pod), exemptions: this.#exemptions, policies, interfaces }
+    return {
+      pod: nameOf(pod),
+      exemptions: this.#exemptions,
+      policies,
+      interfaces,
+      ungoverned: ungovernedInterfaces(pod, interfaces),
+    }
   }
 
   *issues(): Generator<Issue> {
@@ -176,6 +182,13 @@ function governedInterfaces(governing: readonly Governance[]): readonly Governed
   return [...byName]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, { networks, isolatedBy }]) => ({ name, networks: [...networks].sort(), isolatedBy }))
+}
+
+function ungovernedInterfaces(pod: Pod, governed: readonly GovernedInterface[]): readonly string[] {
+  const told = [...pod.defaultInterfaces, ...pod.attachments.flatMap((each) => each.interface ?? [])]
+  const names = new Set(told)
+  for (const { name } of governed) names.delete(name)
+  return [...names].sort()
 }
 
 function sortedByName(policies: Iterable<Policy>): readonly Policy[] {

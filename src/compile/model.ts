@@ -91,6 +91,8 @@ export interface Pod {
   /** Unix time of creation in ms, 0 where unknown: the elder of two pods keeps a netns that both claim. */
   readonly createdAt: number
   readonly attachments: readonly Attachment[]
+  /** Names of interfaces on the default network, which no policy governs. */
+  readonly defaultInterfaces: readonly string[]
   /** Named container ports only, init and sidecar containers included. */
   readonly ports: readonly ContainerPort[]
   /** Path of the netns from the annotation `multi-networkpolicyd/netns`. */

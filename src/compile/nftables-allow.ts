@@ -5,6 +5,10 @@
  *
  *     ip saddr @policy-0-ingress-0-pods-v4 tcp dport { 80, 443 }
  *     ip daddr . meta l4proto . th dport @policy-0-egress-1-endpoints-v4
+ *
+ * Each rule can be read of a connection's replies too, which have its addresses and ports the other way round:
+ *
+ *     ip daddr @policy-0-ingress-0-pods-v4 tcp sport { 80, 443 }
  */
 import {
   anonymousSet,
@@ -34,22 +38,30 @@ import type { Allow, PeerSet, PortSet } from './ruleset.ts'
 
 type Matches = readonly Statement[]
 
-/**
- * Adds the sets that the rule needs, named from `name`, to the table.
- * @returns one list of matches for each nft rule to write; none where the rule allows nothing.
- */
+/** Which packets of a connection a rule is to match: those of who opened it, or the replies. */
+export type Leg = 'original' | 'reply'
+
+/** One list of matches for each nft rule to write; none where the rule allows nothing. */
+export type PrintedAllow = Readonly<Record<Leg, readonly Matches[]>>
+
+/** A match as it reads on each leg. */
+type BothLegs = Readonly<Record<Leg, Matches>>
+
+/** Adds the sets that the rule needs, named from `name`, to the table; both legs share them. */
 export function printAllow(
   table: TableHandle,
   name: string,
   direction: Direction,
   allow: Allow,
-): readonly Matches[] {
+): PrintedAllow {
   const ports = printPorts(allow.ports)
   const peers = ports.length === 0 ? [] : printPeers(table, name, direction, allow.peers)
-  return [
-    ...peers.flatMap((peer) => ports.map((port) => [...peer, ...port])),
-    ...printEndpoints(table, name, direction, allow),
+  const endpoints = printEndpoints(table, name, direction, allow)
+  const on = (leg: Leg): readonly Matches[] => [
+    ...peers.flatMap((peer) => ports.map((port) => [...peer[leg], ...port[leg]])),
+    ...endpoints.map((endpoint) => endpoint[leg]),
   ]
+  return { original: on('original'), reply: on('reply') }
 }
 
 function printPeers(
@@ -57,19 +69,18 @@ function printPeers(
   name: string,
   direction: Direction,
   peers: PeerSet,
-): readonly Matches[] {
-  if (peers.kind === 'anyone') return [[]]
+): readonly BothLegs[] {
+  if (peers.kind === 'anyone') return [onBoth(() => [])]
   return FAMILIES.flatMap((family) => {
-    const peer = peerField(family, direction)
     const addresses = peers.addresses.filter((address) => familyOf(address) === family)
     const ranges = peers.ranges.filter((each) => each.family === family)
     const [first] = ranges
     if (first !== undefined && wholeFamily(first))
-      return [[match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')]]
+      return [onBoth(() => [match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')])]
     return [
       ...printSet(table, `${name}-pods-v${family}`, family, [], addresses),
       ...printSet(table, `${name}-blocks-v${family}`, family, ['interval'], ranges.map(printRange)),
-    ].map((set) => [match(peer, set)])
+    ].map((set) => onBoth((leg) => [match(peerField(family, direction, leg), set)]))
   })
 }
 
@@ -95,16 +106,16 @@ export function printRange(addresses: AddressRange): Expression {
     : range(formatAddress(family, first), formatAddress(family, last))
 }
 
-function printPorts(ports: PortSet): readonly Matches[] {
-  return ports.kind === 'any' ? [[]] : ports.ports.map(printProtocol)
+function printPorts(ports: PortSet): readonly BothLegs[] {
+  return ports.kind === 'any' ? [onBoth(() => [])] : ports.ports.map(printProtocol)
 }
 
-function printProtocol({ protocol, ranges }: ProtocolPorts): Matches {
+function printProtocol({ protocol, ranges }: ProtocolPorts): BothLegs {
   const name = protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'
-  if (isAllPorts(ranges)) return [match(meta('l4proto'), name)]
+  if (isAllPorts(ranges)) return onBoth(() => [match(meta('l4proto'), name)])
   const [first, ...others] = ranges.map(printPortRange)
   const port = others.length === 0 && first !== undefined ? first : anonymousSet(ranges.map(printPortRange))
-  return [match(payload(name, 'dport'), port)]
+  return onBoth((leg) => [match(payload(name, portField(leg)), port)])
 }
 
 function printPortRange({ first, last }: PortRange): Expression {
@@ -116,7 +127,7 @@ function printEndpoints(
   name: string,
   direction: Direction,
   { endpoints }: Allow,
-): readonly Matches[] {
+): readonly BothLegs[] {
   return FAMILIES.flatMap((family) => {
     const elem = endpoints
       .filter(({ address }) => familyOf(address) === family)
@@ -124,14 +135,24 @@ function printEndpoints(
     if (elem.length === 0) return []
     const set = `${name}-endpoints-v${family}`
     table.addSet({ name: set, type: [addressType(family), 'inet_proto', 'inet_service'], elem })
-    return [
-      [match(concat(peerField(family, direction), meta('l4proto'), payload('th', 'dport')), setRef(set))],
-    ]
+    const key = (leg: Leg): Expression =>
+      concat(peerField(family, direction, leg), meta('l4proto'), payload('th', portField(leg)))
+    return [onBoth((leg) => [match(key(leg), setRef(set))])]
   })
 }
 
-function peerField(family: Family, direction: Direction): Expression {
-  return payload(family === 4 ? 'ip' : 'ip6', direction === 'ingress' ? 'saddr' : 'daddr')
+function onBoth(matches: (leg: Leg) => Matches): BothLegs {
+  return { original: matches('original'), reply: matches('reply') }
+}
+
+/** Who opens a connection to the pod is the source of it, and the destination of its replies. */
+function peerField(family: Family, direction: Direction, leg: Leg): Expression {
+  const isSource = (direction === 'ingress') === (leg === 'original')
+  return payload(family === 4 ? 'ip' : 'ip6', isSource ? 'saddr' : 'daddr')
+}
+
+function portField(leg: Leg): 'dport' | 'sport' {
+  return leg === 'original' ? 'dport' : 'sport'
 }
 
 function addressType(family: Family): 'ipv4_addr' | 'ipv6_addr' {

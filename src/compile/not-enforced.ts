@@ -2,7 +2,7 @@
  * "Not enforced because …": what keeps a policy from being enforced as it reads, as Issues that name the policy, the pod
  * and the reason. Policies that were quietly not enforced have cost their authors weeks.
  */
-import { interfaceNameProblem } from 'nftables-json'
+import { LONGEST_INTERFACE_NAME } from 'nftables-json'
 import {
   type Attachment,
   type Direction,
@@ -20,9 +20,7 @@ const POLICY_FOR = 'metadata.annotations[k8s.v1.cni.cncf.io/policy-for]'
 export function interfaceProblem({ interface: name }: Attachment): string | undefined {
   if (name === undefined) return 'network-status names no interface for it'
   if (name === 'lo') return 'lo is the loopback interface'
-  if (!isLinuxName(name)) return `no interface can have the name ${JSON.stringify(name)}`
-  const problem = interfaceNameProblem(name)
-  return problem === undefined ? undefined : `its interface ${JSON.stringify(name)} ${problem}`
+  return isLinuxName(name) ? undefined : `no interface can have the name ${JSON.stringify(name)}`
 }
 
 /**
@@ -73,7 +71,9 @@ export function addressless(
   }
 }
 
-/** The kernel's dev_valid_name, its length apart: no slash, colon or blank, and neither of the dot names. */
+/** The kernel's dev_valid_name: 15 bytes at most, no slash, colon or blank, and neither of the dot names. */
 function isLinuxName(name: string): boolean {
-  return /^[^/:\s]+$/.test(name) && name !== '.' && name !== '..'
+  return (
+    /^[^/:\s\0]+$/.test(name) && !/^\.\.?$/.test(name) && Buffer.byteLength(name) <= LONGEST_INTERFACE_NAME
+  )
 }

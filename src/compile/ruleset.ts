@@ -3,8 +3,9 @@
  *
  * It is fully resolved (selectors are addresses, excepts are ranges, names are numbers) and says nothing of tables,
  * chains or sets. A packet on a governed interface is judged so, in each direction that `interfaces` isolates:
- * replies, related ICMP errors, neighbour discovery and listener reports pass (semantics.md, D3 and D4), and what `exemptions` name; else it
- * passes if one of the policies listed for the interface allows it; else it is dropped.
+ * replies, related ICMP errors, neighbour discovery and listener reports pass (semantics.md, D3 and D4), and what
+ * `exemptions` name; else it passes if one of the policies listed for the interface allows it; else it is dropped.
+ * A reply is that of a connection which the other direction's policies allow, where they isolate that direction too.
  */
 import type { Address, AddressRange } from './address.ts'
 import type { Direction, NamespacedName } from './model.ts'
@@ -17,6 +18,8 @@ export interface Ruleset {
   readonly policies: readonly PolicyRules[]
   /** The governed interfaces, by name. */
   readonly interfaces: readonly GovernedInterface[]
+  /** Names of the pod's other interfaces, as far as they are told, sorted. */
+  readonly ungoverned: readonly string[]
 }
 
 /** What operators let pass on every governed interface, in both directions, beside what D4 does. */

@@ -15,9 +15,9 @@ import { type Cluster, nameOf, namespaceOf } from '../model/cluster.ts'
 import { arbitraryCluster, generatedOptions } from '../model/generate.ts'
 import { asObject, at, type JsonObject } from '../model/json.ts'
 import { reaches } from '../model/verdict.ts'
+import { seed } from '../seed.ts'
 
 const CLUSTERS = 36
-const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31))
 /** Numbers that generated rules and named ports use. */
 const PORTS = [80, 443]
 
@@ -91,7 +91,7 @@ async function makePods(lab: Lab, cluster: Cluster): Promise<ReadonlyMap<JsonObj
 }
 
 /**
- * An interface each. Left out are those without a name or an address, those with the name of another, those with an
+ * An interface each. Left out are those without a name that `ip` can be told or without an address, those with the name of another, those with an
  * address that another has on the segment, and, since routing could not tell them apart, those on the subnet of another.
  */
 function attachable(raw: JsonObject, taken: Set<string>): readonly Attachment[] {
@@ -101,7 +101,7 @@ function attachable(raw: JsonObject, taken: Set<string>): readonly Attachment[] 
     const segment = network === 'alpha/side' ? 'alpha-net' : network.replace('/', '-')
     const texts = addresses.map(({ text }) => parseAddress(text) ?? text)
     const [claims, subnets] = [texts.map((text) => `${segment} ${text}`), texts.map(subnetOf)]
-    if (name === undefined || own.has(name) || texts.length === 0) return []
+    if (name === undefined || name.includes('"') || own.has(name) || texts.length === 0) return []
     if (claims.some((claim) => taken.has(claim)) || subnets.some((subnet) => own.has(subnet))) return []
     for (const each of [name, ...subnets]) own.add(each)
     for (const claim of claims) taken.add(claim)

@@ -4,8 +4,9 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { execa } from 'execa'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { DaemonProcess } from '../daemon.ts'
+import { DaemonProcess, MNPD } from '../daemon.ts'
 import { Lab } from '../lab/lab.ts'
 import type { Pod } from '../lab/pod.ts'
 import { type KubeObject, networkObject, podObject, policyObject } from '../manifests.ts'
@@ -19,6 +20,7 @@ let lab: Lab
 let daemon: DaemonProcess
 let server: Pod
 let client: Pod
+let kubeconfig: string
 let crds: string
 let rbac: string
 
@@ -43,7 +45,7 @@ beforeAll(async () => {
   ;[server, client] = pods as [Pod, Pod]
   await Promise.all(pods.map((pod) => pod.serve({ tcp: [80], udp: [80] })))
   await cp.apply(rbac)
-  const kubeconfig = await cp.serviceAccountKubeconfig('kube-system', 'multi-networkpolicy')
+  kubeconfig = await cp.serviceAccountKubeconfig('kube-system', 'multi-networkpolicy')
   daemon = await DaemonProcess.start([
     `--kubeconfig=${kubeconfig}`,
     '--hostname-override=n1',
@@ -156,9 +158,35 @@ describe('the daemon on a Kubernetes API', () => {
     expect(await client.run(['nft', 'list', 'tables'])).toBe('')
   })
 
+  test('mnpd explain and mnpd matrix say of the cluster what the packets show', async () => {
+    await change(() => apply(policy('p', fromClients)))
+    expect(await passing()).toBe(TCP)
+    const ask = async (...args: readonly string[]) => {
+      const { exitCode, stdout, stderr } = await execa(MNPD, [...args, `--kubeconfig=${kubeconfig}`], {
+        reject: false,
+      })
+      return { exitCode, stderr, answer: stdout === '' ? undefined : JSON.parse(stdout) }
+    }
+    const ends = ['explain', '--from=shop/client', '--to=shop/server', '--output=json']
+    expect(await ask(...ends, '--port=80/TCP')).toMatchObject({
+      exitCode: 0,
+      answer: {
+        verdict: 'allow',
+        ingress: { policy: 'shop/p', rule: 0 },
+        egress: { verdict: 'allow', policy: null },
+      },
+    })
+    expect(await ask(...ends, '--port=80/UDP')).toMatchObject({
+      exitCode: 1,
+      answer: { verdict: 'deny', ingress: { verdict: 'deny' } },
+    })
+    const matrix = await ask('matrix', '--port=80/TCP', '--output=json')
+    expect(matrix.exitCode, matrix.stderr).toBe(0)
+    expect(JSON.stringify(matrix.answer)).toContain('shop/server')
+  })
+
   test('follows labels of pods and of namespaces', async () => {
     const pod = '/api/v1/namespaces/shop/pods/client'
-    await change(() => apply(policy('p', fromClients)))
     expect(await passing()).toBe(TCP)
     await change(() => cp.api('PATCH', pod, { metadata: { labels: { app: 'other' } } }))
     expect(await passing()).toBe(NONE)

@@ -31,6 +31,9 @@ interface Plan {
   readonly inside: readonly IpCommand[]
 }
 
+/** Else any of several interfaces on one segment answers for the addresses of all, and packets come in by the wrong one. */
+const ANSWER_OWN_ADDRESSES = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/arp_ignore'] as const
+
 export class Lab implements AsyncDisposable {
   /** What the names of all its namespaces begin with. */
   readonly prefix: string
@@ -158,7 +161,10 @@ export class Lab implements AsyncDisposable {
     await forAll(
       plans,
       () => this.#processes,
-      ({ pod, inside }) => pod.refresh(inside),
+      async ({ pod, wires, inside }) => {
+        if (sharesSegment(wires)) await pod.run(ANSWER_OWN_ADDRESSES)
+        await pod.refresh(inside)
+      },
     )
     await this.#fabric.forwarding(ports)
   }
@@ -190,4 +196,8 @@ export class Lab implements AsyncDisposable {
       throw new Error(`${holders.length} pods that ${from.name} may mean have ${to}: name the receiver`)
     return holder.pod
   }
+}
+
+function sharesSegment(wires: readonly Wire[]): boolean {
+  return new Set(wires.map(({ segment }) => segment)).size < wires.length
 }

@@ -136,6 +136,15 @@ export function interfaceNameProblem(name: string): string | undefined {
   return nameLengthProblem(name, LONGEST_INTERFACE_NAME) ?? quotingProblem(name)
 }
 
+/**
+ * The longest start of an interface's name that a wildcard can be made of, which then matches that interface and all
+ * others with the same start; empty where there is none.
+ */
+export function wildcardStart(name: string): string {
+  const starts = Array.from({ length: name.length }, (_, cut) => name.slice(0, name.length - cut))
+  return starts.find((start) => wildcardProblem(start, 'ifname') === undefined) ?? ''
+}
+
 function wildcardProblem(start: string, datatype: string): string | undefined {
   if (datatype !== 'ifname') return `is a wildcard, and there is none for ${datatype}`
   if (start.startsWith('@') || start.endsWith('\\') || start.endsWith('*')) return 'is no wildcard of nft'

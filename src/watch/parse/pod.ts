@@ -34,31 +34,39 @@ export function parsePod(raw: unknown, unscheduledNode?: string): Pod | Unreadab
     hostNetwork: own(spec ?? {}, 'hostNetwork') === true,
     guest: guestOf(spec ?? {}, labels),
     createdAt,
-    attachments: parseNetworkStatus(metadata),
+    ...parseNetworkStatus(metadata),
     ports: parseContainerPorts(spec ?? {}),
     netns: parseNetns(metadata),
     issues: report.issues,
   }
 }
 
-/** The secondary interfaces of `network-status`, or of the older `networks-status`; the default network's is left out. */
-function parseNetworkStatus({ annotations, namespace, report }: Metadata): readonly Attachment[] {
+/** The secondary interfaces of `network-status`, or of the older `networks-status`; of the default network's, the name. */
+function parseNetworkStatus({
+  annotations,
+  namespace,
+  report,
+}: Metadata): Pick<Pod, 'attachments' | 'defaultInterfaces'> {
+  const attachments: Attachment[] = []
+  const defaultInterfaces: string[] = []
   const key = own(annotations, NETWORK_STATUS) === undefined ? NETWORKS_STATUS : NETWORK_STATUS
   const field = `metadata.annotations[${key}]`
   const text = own(annotations, key)
-  if (text === undefined || text === '') return []
+  if (text === undefined || text === '') return { attachments, defaultInterfaces }
   const status = typeof text === 'string' ? parseJson(text) : undefined
   if (!Array.isArray(status)) {
     report.add(field, text, 'expected a JSON list of interfaces; the pod counts as attached to no network')
-    return []
+    return { attachments, defaultInterfaces }
   }
-  const attachments: Attachment[] = []
   for (const [index, entry] of status.entries()) {
-    if (isObject(entry) && own(entry, 'default') === true) continue
+    if (isObject(entry) && own(entry, 'default') === true) {
+      defaultInterfaces.push(textOf(own(entry, 'interface')) ?? 'eth0')
+      continue
+    }
     const attachment = parseAttachment(entry, `${field}[${index}]`, namespace, report)
     if (attachment !== undefined) attachments.push(attachment)
   }
-  return attachments
+  return { attachments, defaultInterfaces }
 }
 
 function parseAttachment(

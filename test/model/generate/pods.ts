@@ -152,14 +152,37 @@ function flaw(shape: ClusterShape): fc.Arbitrary<unknown> {
     [2, fc.constant('same')],
     [1, fc.constantFrom('cut', 'null', 'name')],
     [1, fc.constantFrom(undefined, '', 'a/b', 'sixteen-letters-').map((device) => ({ interface: device }))],
+    [2, fc.constantFrom(...ODD_NAMES)],
     [1, fc.constantFrom(...badAddresses).map((ip) => ({ ips: [ip, '10.0.0.99'] }))],
   )
 }
+
+/** Names that Linux takes and rules have trouble with, for the first attachments of a pod. */
+const ODD_NAMES: readonly (readonly string[])[] = [
+  ['tcp'],
+  ['udp', 'tcp'],
+  ['@net2'],
+  ['net*'],
+  ['net2*'],
+  ['a"b'],
+  ['\u00fcnet', 'eth0.7'],
+  ['drop'],
+]
 
 function flawed(flaw: unknown, entries: readonly JsonObject[]): readonly unknown[] {
   if (flaw === 'same') return entries.map((entry) => ({ ...entry, interface: 'net1' }))
   if (flaw === 'null') return [null, ...entries]
   if (flaw === 'name') return [{ name: 'a/b/net', interface: 'net9', ips: ['10.0.0.98'] }, ...entries]
   if (typeof flaw !== 'object' || flaw === null) return entries
+  if (Array.isArray(flaw)) return renamed(entries, flaw as readonly string[])
   return entries.map((entry) => (entry['default'] === true ? entry : { ...entry, ...flaw }))
+}
+
+function renamed(entries: readonly JsonObject[], names: readonly string[]): readonly JsonObject[] {
+  const [free, ...rest] = names
+  const [entry, ...others] = entries
+  if (entry === undefined || free === undefined) return entries
+  return entry['default'] === true
+    ? [entry, ...renamed(others, names)]
+    : [{ ...entry, interface: free }, ...renamed(others, rest)]
 }

@@ -14,6 +14,7 @@ import { arbitraryCluster, generatedOptions, type Question, questions } from '..
 import { isolated, judge, type Verdict } from '../../model/verdict.ts'
 import { interpret, loadTable, type Table } from '../../nft-interpreter.ts'
 import { clusterOf, compileAll } from '../../product.ts'
+import { seed } from '../../seed.ts'
 
 const CLUSTERS = 1_500
 const QUESTIONS = 150
@@ -77,14 +78,14 @@ describe('on made-up clusters the product agrees with the reference model', () =
     test(`${name}: the printed nftables rules, interpreted`, { timeout: 300_000 }, () => {
       fc.assert(
         fc.property(arbitraryCluster(shape), (cluster) => agrees(cluster, byRules(cluster))),
-        { numRuns: CLUSTERS },
+        { seed, numRuns: CLUSTERS },
       )
     })
 
     test(`${name}: what mnpd explain says`, { timeout: 300_000 }, () => {
       fc.assert(
         fc.property(arbitraryCluster(shape), (cluster) => agrees(cluster, byExplaining(cluster))),
-        { numRuns: CLUSTERS },
+        { seed, numRuns: CLUSTERS },
       )
     })
 
@@ -102,7 +103,7 @@ describe('on made-up clusters the product agrees with the reference model', () =
             expect(governed).toEqual(expected)
           }
         }),
-        { numRuns: CLUSTERS },
+        { seed, numRuns: CLUSTERS },
       )
     })
   }

@@ -1,29 +1,25 @@
 /**
- * The nftables backend: a pod's ruleset in the pod's network namespace, written whole in one transaction.
+ * A pod's ruleset in the pod's network namespace, by one backend, written whole.
  *
  * The kernel is the truth. What differs from what was written last is written at once; before anything is left alone as
  * being there already, the kernel is asked, since a namespace can be made anew under the same number, and rules can be
- * taken away. What an earlier process left stays, counters and all, if it is what should be there.
+ * taken away. What an earlier process left stays, counters and all, if it is what should be there; what one with another
+ * backend left goes once ours stands.
  */
-import { type ListedTable, sameTable, type Transaction } from 'nftables-json'
-import { listTable, run } from 'nftables-json/run'
 import type { Compilation, PodTarget } from '../compile/compile.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
-import {
-  governedBy,
-  isOwnedBy,
-  type Printed,
-  printNftables,
-  type StandingNetworks,
-  TABLE,
-} from '../compile/nftables.ts'
+import type { Backend, Found, Governed, Printed } from './backend.ts'
 import { mismatches, withdrawn } from './claims.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
+import { keepDirections } from './open-connections.ts'
 import type { Outcome, Target } from './reconciler.ts'
 
-export interface NftablesTargetOptions {
+export interface NetnsTargetOptions<Listed> {
   readonly locator: NetnsLocator
+  readonly backend: Backend<Listed>
+  /** Whose rules are taken away once ours stand. */
+  readonly others: readonly Backend<unknown>[]
   /** The pods of this node as last compiled, governed or not. */
   readonly compilation: () => Compilation
 }
@@ -32,7 +28,7 @@ export interface NftablesTargetOptions {
 interface Written {
   readonly netns: string
   readonly digest: string
-  readonly governed: ReadonlyMap<string, StandingNetworks>
+  readonly governed: Governed
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
   readonly attachments: Pod['attachments'] | undefined
   readonly mismatch: string | undefined
@@ -40,7 +36,8 @@ interface Written {
 
 const DONE: Outcome = { kind: 'done' }
 
-export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget> {
+export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target<PodTarget> {
+  const { backend } = options
   const written = new Map<string, Written>()
 
   async function update(key: string, { pod }: PodTarget, signal: AbortSignal): Promise<Outcome> {
@@ -48,26 +45,30 @@ export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
     const known = written.get(key)?.netns === netns.id ? written.get(key) : undefined
-    const found = known === undefined ? await readTable(netns, signal) : undefined
-    const owner = otherOwner(found, nameOf(pod))
+    const found = known === undefined ? await backend.read(netns, signal) : undefined
+    const owner = otherOwner(backend, found, nameOf(pod))
     if (owner !== undefined) return failed(owner)
-    const lost = await withdrawn(known?.governed ?? governedBy(found?.table), pod, netns, signal)
+    const governed = known?.governed ?? governedIn(found)
+    const lost = await withdrawn(governed, pod, netns, signal)
     const printed = print(
       lost === undefined ? pod : { ...pod, attachments: [...pod.attachments, ...lost.attachments] },
     )
-    const stood = found ?? (known?.digest === printed.digest ? await readTable(netns, signal) : undefined)
-    if (!isThere(stood, printed)) {
-      // From here on it is not known what stands, until nft says that all of it does.
+    const stood = found ?? (known?.digest === printed.digest ? await backend.read(netns, signal) : undefined)
+    if (stood === undefined || !printed.isThere(stood)) {
+      // From here on it is not known what stands, until the backend says that all of it does.
       written.delete(key)
-      const outcome = await write(netns, printed.transaction, signal)
+      if (found?.kind === 'absent') await keepDirections(netns, signal)
+      const outcome = await printed.write(netns, signal)
       if (outcome.kind !== 'done') return outcome
     }
+    const left = known === undefined ? await clearOthers(pod, netns, signal) : undefined
+    if (left !== undefined) return failed(left)
     const mismatch = await lookAt(pod, netns, known, printed.digest, signal)
-    const { digest, table } = printed
+    const { digest } = printed
     written.set(key, {
       netns: netns.id,
       digest,
-      governed: governedBy(table),
+      governed: printed.governed,
       attachments: known?.digest === digest ? pod.attachments : undefined,
       mismatch,
     })
@@ -91,6 +92,17 @@ export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget
     return await mismatches(options.compilation().rulesetOf(pod), pod, netns, signal)
   }
 
+  /** Ours stand by now, or nothing should. @returns why something is left */
+  async function clearOthers(pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
+    for (const other of options.others) {
+      const found = await other.read(netns, signal)
+      if (found.kind === 'absent' || otherOwner(other, found, nameOf(pod)) !== undefined) continue
+      const cleared = await other.clear(netns, signal)
+      if (cleared.kind === 'failed') return `the ${other.name} rules of before are left: ${cleared.reason}`
+    }
+    return undefined
+  }
+
   /** A pod that is gone takes its rules with it; while its netns still lives, they stay. */
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
@@ -100,16 +112,15 @@ export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget
     if (located.kind === 'unknown') return failed(`no network namespace found: ${located.reason}`)
     if (located.kind === 'absent') return DONE
     await using netns = located.netns
-    const found = await readTable(netns, signal)
-    if (found.kind === 'absent' || otherOwner(found, nameOf(pod)) !== undefined) return DONE
+    const found = await backend.read(netns, signal)
+    if (otherOwner(backend, found, nameOf(pod)) !== undefined) return DONE
     if (found.kind === 'failed') return failed(found.reason)
-    const lost = await withdrawn(governedBy(found.table), pod, netns, signal)
-    const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]
-    const printed = print({ ...pod, attachments })
-    if (isThere(found, printed)) return lost === undefined ? DONE : failed(lost.remark)
-    // Awaited here: the namespace is held only until the function is left.
-    const outcome = await write(netns, printed.transaction, signal)
-    return outcome.kind === 'done' && lost !== undefined && printed.table !== undefined
+    const left = await clearOthers(pod, netns, signal)
+    if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
+    const lost = await withdrawn(governedIn(found), pod, netns, signal)
+    const printed = print({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
+    const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal)
+    return outcome.kind === 'done' && lost !== undefined && printed.governed.size > 0
       ? failed(lost.remark)
       : outcome
   }
@@ -120,45 +131,28 @@ export function nftablesTarget(options: NftablesTargetOptions): Target<PodTarget
   }
 
   /** By the policies of the moment, which may be newer than the wish that led here. */
-  function print(pod: Pod): Printed {
-    return printNftables(options.compilation().rulesetOf(pod))
+  function print(pod: Pod): Printed<Listed> {
+    return backend.print(options.compilation().rulesetOf(pod))
   }
 
-  /** Why the table is another pod's that is here still: whoever claims its namespace changes nothing for it. */
-  function otherOwner(found: Found | undefined, pod: NamespacedName): string | undefined {
-    const table = found?.table
-    if (table === undefined || isOwnedBy(table, pod) !== false) return undefined
-    const owner = [...options.compilation().targets.keys()].find((each) => isOwnedBy(table, each))
+  function governedIn(found: Found<Listed> | undefined): Governed {
+    return found?.kind === 'listed' ? backend.governedBy(found.listed) : new Map()
+  }
+
+  /** Why what stands is another pod's that is here still: whoever claims its namespace changes nothing for it. */
+  function otherOwner<L>(
+    by: Backend<L>,
+    found: Found<L> | undefined,
+    pod: NamespacedName,
+  ): string | undefined {
+    if (found?.kind !== 'listed' || by.isOwnedBy(found.listed, pod) !== false) return undefined
+    const owner = [...options.compilation().targets.keys()].find((each) => by.isOwnedBy(found.listed, each))
     return owner === undefined
       ? undefined
       : `its network namespace is that of pod ${owner}, whose rules stand there`
   }
 
   return { update, delete: remove, prune }
-}
-
-interface Found {
-  readonly kind: 'listed' | 'absent' | 'failed'
-  readonly table?: ListedTable | undefined
-  /** Where it failed. */
-  readonly reason: string
-}
-
-async function readTable(netns: OpenNetns, signal: AbortSignal): Promise<Found> {
-  const listed = await listTable(TABLE, { netns: netns.path, signal })
-  if (listed.kind === 'listed') return { kind: 'listed', table: listed.listing.tables[0], reason: '' }
-  return listed.kind === 'absent' ? { ...listed, reason: '' } : { kind: 'failed', reason: listed.reason }
-}
-
-/** What cannot be listed is not there. */
-function isThere(found: Found | undefined, { table }: Printed): boolean {
-  if (table === undefined) return found?.kind === 'absent'
-  return found?.table !== undefined && sameTable(found.table, table)
-}
-
-async function write(netns: OpenNetns, transaction: Transaction, signal: AbortSignal): Promise<Outcome> {
-  const result = await run(transaction, { netns: netns.path, signal })
-  return result.kind === 'done' ? DONE : failed(result.reason)
 }
 
 function failed(reason: string): Outcome {

@@ -1,0 +1,47 @@
+/**
+ * How one kind of rules stands in a network namespace: what `netns-target` needs of nftables and of iptables, and all that
+ * differs between them.
+ */
+import type { NamespacedName } from '../compile/model.ts'
+import type { StandingNetworks } from '../compile/nftables-standing.ts'
+import type { Ruleset } from '../compile/ruleset.ts'
+import type { OpenNetns } from './netns/open-netns.ts'
+import type { Outcome } from './reconciler.ts'
+
+/** @typeParam Listed the rules of ours as the kernel lists them. */
+export interface Backend<Listed> {
+  readonly name: 'nftables' | 'iptables'
+  /** @param ruleset undefined for a pod that no policy governs, in which nothing of ours should stand */
+  print(ruleset: Ruleset | undefined): Printed<Listed>
+  /** What stands of ours, or of the existing daemons under the same names. */
+  read(netns: OpenNetns, signal: AbortSignal): Promise<Found<Listed>>
+  /** Whether what stands says that it is the pod's; undefined where it says nothing of that. */
+  isOwnedBy(listed: Listed, pod: NamespacedName): boolean | undefined
+  governedBy(listed: Listed): Governed
+  /** Takes away all that is ours or of the existing daemon of this kind. */
+  clear(netns: OpenNetns, signal: AbortSignal): Promise<Cleared>
+}
+
+export type Cleared =
+  /** What was there, in words; empty where there was nothing. */
+  | { readonly kind: 'cleared'; readonly what: readonly string[] }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** A ruleset as one backend has it. */
+export interface Printed<Listed> {
+  /** Differs where what is to stand differs. */
+  readonly digest: string
+  readonly governed: Governed
+  /** Whether the kernel lists just that. What could not be listed is not there. */
+  isThere(found: Found<Listed>): boolean
+  /** From what stands, whatever it is, to this, with no moment in between. */
+  write(netns: OpenNetns, signal: AbortSignal): Promise<Outcome>
+}
+
+export type Found<Listed> =
+  | { readonly kind: 'listed'; readonly listed: Listed }
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+/** The interfaces that rules govern, and the networks that each was told to be on. */
+export type Governed = ReadonlyMap<string, StandingNetworks>

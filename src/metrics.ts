@@ -1,0 +1,107 @@
+/**
+ * What operators watch, as Prometheus metrics: how long a change takes to be enforced, what is not enforced, and what the
+ * daemon costs. Names of tenants' objects are no labels, so the number of series does not grow with the cluster.
+ */
+import Counter from 'prom-client/lib/counter.js'
+import Gauge from 'prom-client/lib/gauge.js'
+import Histogram from 'prom-client/lib/histogram.js'
+import Registry from 'prom-client/lib/registry.js'
+import type { Outcome } from './apply/reconciler.ts'
+import type { Kind } from './compile/model.ts'
+
+/** What the daemon tells as it happens. Times are in seconds. */
+export interface Observer {
+  compiled(seconds: number): void
+  /** From the first change received to all that it asks for being enforced, or an Issue. */
+  enforced(seconds: number): void
+  applied(outcome: Outcome): void
+}
+
+/** What is asked of the daemon at each scrape. */
+export interface DaemonStatus {
+  readonly ready: boolean
+  readonly synced: ReadonlyMap<Kind, boolean>
+  /** Local pods: that policies govern, of which some are not as they should be. */
+  readonly pods: { readonly governed: number; readonly ungoverned: number; readonly failing: number }
+  /** Issues that hold, by the kind of the object that they are about. */
+  readonly issues: ReadonlyMap<string, number>
+}
+
+type Labels = { readonly kind?: string; readonly state?: string }
+
+/** Milliseconds to minutes. */
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+export class Metrics implements Observer {
+  readonly #registry = new Registry()
+  readonly #compile = new Histogram({
+    name: 'mnpd_compile_duration_seconds',
+    help: 'Time to compute the rules of all local pods.',
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  })
+  readonly #enforcement = new Histogram({
+    name: 'mnpd_enforcement_duration_seconds',
+    help: 'From a change received to all that it asks for enforced, or reported as an Issue.',
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  })
+  readonly #applied = new Counter({
+    name: 'mnpd_apply_total',
+    help: 'Looks at a local pod, with what is needed written, by outcome.',
+    labelNames: ['outcome'],
+    registers: [this.#registry],
+  })
+
+  constructor(status: () => DaemonStatus) {
+    this.#gauge('mnpd_ready', 'Every source synced, and every local pod enforced or reported.', () => [
+      [{}, status().ready ? 1 : 0],
+    ])
+    this.#gauge('mnpd_source_synced', 'Whether all objects of a kind have been listed.', () =>
+      [...status().synced].map(([kind, synced]) => [{ kind }, synced ? 1 : 0]),
+    )
+    this.#gauge('mnpd_pods', 'Pods of this node: governed, governed by nothing, last attempt failed.', () =>
+      Object.entries(status().pods).map(([state, count]) => [{ state }, count]),
+    )
+    this.#gauge('mnpd_issues', 'What is not enforced as written, by the kind of object it is about.', () =>
+      [...status().issues].map(([kind, count]) => [{ kind }, count]),
+    )
+    this.#gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', () => [
+      [{}, process.memoryUsage.rss()],
+    ])
+    this.#gauge('process_cpu_seconds_total', 'User and system CPU time spent in seconds.', () => {
+      const { user, system } = process.cpuUsage()
+      return [[{}, (user + system) / 1e6]]
+    })
+  }
+
+  /** The text exposition format. */
+  text(): Promise<string> {
+    return this.#registry.metrics()
+  }
+
+  compiled(seconds: number): void {
+    this.#compile.observe(seconds)
+  }
+
+  enforced(seconds: number): void {
+    this.#enforcement.observe(seconds)
+  }
+
+  applied({ kind }: Outcome): void {
+    this.#applied.inc({ outcome: kind })
+  }
+
+  #gauge(name: string, help: string, read: () => Iterable<readonly [labels: Labels, value: number]>): void {
+    new Gauge({
+      name,
+      help,
+      labelNames: ['kind', 'state'],
+      registers: [this.#registry],
+      collect() {
+        this.reset()
+        for (const [labels, value] of read()) this.set(labels, value)
+      },
+    })
+  }
+}

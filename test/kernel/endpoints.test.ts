@@ -1,0 +1,83 @@
+/** What an operator's monitoring sees of a daemon: readiness, and metrics that follow what is enforced and what is not. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { DaemonProcess } from '../daemon.ts'
+import { Lab } from '../lab/lab.ts'
+import { Manifests, networkObject, podObject, policyObject } from '../manifests.ts'
+
+let lab: Lab
+let manifests: Manifests
+let daemon: DaemonProcess
+
+beforeAll(async () => {
+  lab = await Lab.create('endpoints')
+  await lab.segment('red')
+  const [governed, other] = await lab.addPods(
+    ['a', 'b'].map((name, index) => ({
+      name,
+      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
+    })),
+  )
+  if (governed === undefined || other === undefined) throw new Error('two pods were asked for')
+  manifests = await Manifests.create()
+  await manifests.save('cluster', [
+    networkObject('x', 'red'),
+    podObject(governed, { namespace: 'x', networks: { red: 'x/red' } }),
+    podObject(other, { namespace: 'y', networks: { red: 'x/red' } }),
+    policyObject('x', 'p', 'red', {
+      podSelector: {},
+      ingress: [{ from: [{ ipBlock: { cidr: 'nonsense' } }] }],
+    }),
+  ])
+  daemon = await DaemonProcess.start([
+    `--manifests=${manifests.directory}`,
+    '--hostname-override=n1',
+    '--log-level=debug',
+  ])
+  await daemon.ready()
+})
+afterAll(async () => {
+  await daemon?.[Symbol.asyncDispose]()
+  await manifests?.[Symbol.asyncDispose]()
+  await lab?.[Symbol.asyncDispose]()
+})
+
+/** The values of all series, by name and labels; histograms by their count. */
+async function scrape(): Promise<Readonly<Record<string, number>>> {
+  const text = await (await fetch(`${daemon.url}/metrics`)).text()
+  const lines = text
+    .split('\n')
+    .filter((line) => line !== '' && !line.startsWith('#') && !line.includes('_bucket'))
+  return Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+  )
+}
+
+test('counts pods, Issues and sources, without a name of any tenant', async () => {
+  const series = await scrape()
+  expect(series).toMatchObject({
+    mnpd_ready: 1,
+    'mnpd_pods{state="governed"}': 1,
+    'mnpd_pods{state="ungoverned"}': 1,
+    'mnpd_pods{state="failing"}': 0,
+    'mnpd_issues{kind="MultiNetworkPolicy"}': 1,
+    'mnpd_source_synced{kind="Pod"}': 1,
+    'mnpd_apply_total{outcome="done"}': expect.any(Number),
+  })
+  expect(series['process_resident_memory_bytes']).toBeGreaterThan(30e6)
+  expect(Object.keys(series).join()).not.toContain('x/')
+})
+
+test('a change is measured from its arrival to its being enforced', async () => {
+  const before = (await scrape())['mnpd_enforcement_duration_seconds_count'] ?? 0
+  const seen = daemon.log.length
+  await manifests.save('more', [policyObject('y', 'q', 'x/red', { podSelector: {} })])
+  await daemon.settled(seen)
+  const after = await scrape()
+  expect(after['mnpd_enforcement_duration_seconds_count']).toBeGreaterThan(before)
+  expect(after['mnpd_enforcement_duration_seconds_sum']).toBeGreaterThan(0.001)
+  expect(after['mnpd_pods{state="governed"}']).toBe(2)
+})
+
+test('another path is not found', async () => {
+  expect(await daemon.status('/debug')).toBe(404)
+})
