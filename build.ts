@@ -10,6 +10,8 @@ process.chdir(import.meta.dirname)
 const { metafile } = await build({
   metafile: true,
   entryPoints: { mnpd: 'src/main.ts' },
+  // Has code of the machine's own, which cannot be bundled.
+  external: ['koffi'],
   outdir: 'dist',
   outExtension: { '.js': '.mjs' },
   bundle: true,

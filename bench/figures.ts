@@ -1,4 +1,5 @@
 /** Figures: samples, their quantiles, and what they are held against. */
+import { table } from '../src/cli/table.ts'
 
 export interface Figure {
   readonly name: string
@@ -42,15 +43,5 @@ export function renderFigures(figures: readonly Figure[]): string {
       p50 === undefined || p99 === undefined ? '' : `${p50.toFixed(2)} / ${p99.toFixed(2)}`,
     ]
   })
-  const lines = [['figure', 'n', 'p50', 'p99', 'yardstick', 'ratio p50 / p99'], ...rows]
-  const widths =
-    lines[0]?.map((_, column) => Math.max(...lines.map((line) => line[column]?.length ?? 0))) ?? []
-  return lines
-    .map((line) =>
-      line
-        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-        .join('   ')
-        .trimEnd(),
-    )
-    .join('\n')
+  return table([['figure', 'n', 'p50', 'p99', 'yardstick', 'ratio p50 / p99'], ...rows])
 }

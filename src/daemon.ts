@@ -20,8 +20,7 @@ import type { Source, SourceEvent } from './watch/source.ts'
 export interface DaemonOptions {
   readonly sources: readonly Source[]
   readonly compile: CompileOptions
-  /** Makes the target, given a view of what was last compiled. */
-  readonly target: (compilation: () => Compilation) => Target<PodTarget>
+  readonly target: Target<PodTarget>
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
   readonly observer?: Observer | undefined
@@ -42,7 +41,12 @@ export class Daemon {
   readonly #incomplete = new Set<Source>()
   readonly #issueLog: IssueLog
   readonly #reconciler: Reconciler<PodTarget>
-  #compilation: Compilation = { targets: new Map(), issues: [], rulesetOf: () => undefined }
+  #compilation: Compilation = {
+    targets: new Map(),
+    issues: [],
+    rulesetOf: () => undefined,
+    versionOf: () => undefined,
+  }
   #reporting = false
   /** When the first change came that is not enforced yet. */
   #changedAt: number | undefined
@@ -52,7 +56,7 @@ export class Daemon {
     this.#options = options
     this.#issueLog = new IssueLog(options.log)
     this.#reconciler = new Reconciler({
-      target: options.target(() => this.#compilation),
+      target: options.target,
       clock: options.clock,
       signal: options.signal,
       concurrency: options.concurrency,
@@ -73,6 +77,11 @@ export class Daemon {
       await clock.sleep(syncPeriodMs, signal).catch(() => undefined)
       for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
     }
+  }
+
+  /** The local pods and their rules as last compiled. */
+  get compilation(): Compilation {
+    return this.#compilation
   }
 
   get status(): DaemonStatus {

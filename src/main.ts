@@ -8,6 +8,8 @@ const HELP = `mnpd enforces MultiNetworkPolicy on the secondary interfaces of po
   mnpd compile  prints what would be enforced, touching nothing
   mnpd explain  may A reach B, and which rule of which policy decides
   mnpd matrix   who reaches whom, every pair of pods of a network
+  mnpd audit    what should stand, what the kernel has, and what was saved, compared
+  mnpd cleanup  takes away all that the daemon put into pods
   mnpd version  prints the version
 
 mnpd COMMAND --help lists a command's flags.
@@ -18,31 +20,51 @@ async function main(args: readonly string[]): Promise<number> {
   if (['help', '--help', '-help', '-h'].includes(first)) return print(HELP)
   const [command, flags] = first.startsWith('-') ? ['run', args] : [first, rest]
   const help = flags.some((flag) => ['--help', '-help', '-h'].includes(flag))
-  switch (command) {
-    case 'run': {
-      const { RUN_HELP, runCommand } = await import('./cli/run.ts')
-      return help ? print(RUN_HELP) : runCommand(flags, process.env)
-    }
-    case 'compile': {
-      const { COMPILE_HELP, compileCommand } = await import('./cli/compile.ts')
-      return help ? print(COMPILE_HELP) : compileCommand(flags, process.env)
-    }
-    case 'explain': {
-      const { EXPLAIN_HELP, explainCommand } = await import('./cli/explain.ts')
-      return help ? print(EXPLAIN_HELP) : explainCommand(flags, process.env)
-    }
-    case 'matrix': {
-      const { MATRIX_HELP, matrixCommand } = await import('./cli/matrix.ts')
-      return help ? print(MATRIX_HELP) : matrixCommand(flags, process.env)
-    }
-    case 'version':
-      return print(`${version()}\n`)
-    default:
-      throw new UsageError(
-        first === '' ? 'no command' : `unknown command ${JSON.stringify(first)}`,
-        'run, compile, explain, matrix or version; see mnpd help',
-      )
+  if (command === 'version') return print(`${version()}\n`)
+  const load = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
+  if (load === undefined) {
+    throw new UsageError(
+      first === '' ? 'no command' : `unknown command ${JSON.stringify(first)}`,
+      `${Object.keys(COMMANDS).join(', ')} or version; see mnpd help`,
+    )
   }
+  const { text, run } = await load()
+  return help ? print(text) : run(flags, process.env)
+}
+
+interface Command {
+  /** What `--help` prints. */
+  readonly text: string
+  /** @returns the exit code */
+  readonly run: (args: readonly string[], env: NodeJS.ProcessEnv) => Promise<number>
+}
+
+/** Each is imported only when it is called. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  run: async () => {
+    const { RUN_HELP, runCommand } = await import('./cli/run.ts')
+    return { text: RUN_HELP, run: runCommand }
+  },
+  compile: async () => {
+    const { COMPILE_HELP, compileCommand } = await import('./cli/compile.ts')
+    return { text: COMPILE_HELP, run: compileCommand }
+  },
+  explain: async () => {
+    const { EXPLAIN_HELP, explainCommand } = await import('./cli/explain.ts')
+    return { text: EXPLAIN_HELP, run: explainCommand }
+  },
+  matrix: async () => {
+    const { MATRIX_HELP, matrixCommand } = await import('./cli/matrix.ts')
+    return { text: MATRIX_HELP, run: matrixCommand }
+  },
+  audit: async () => {
+    const { AUDIT_HELP, auditCommand } = await import('./cli/audit.ts')
+    return { text: AUDIT_HELP, run: auditCommand }
+  },
+  cleanup: async () => {
+    const { CLEANUP_HELP, cleanupCommand } = await import('./cli/cleanup.ts')
+    return { text: CLEANUP_HELP, run: cleanupCommand }
+  },
 }
 
 function print(text: string): number {

@@ -53,6 +53,12 @@ export class Metrics implements Observer {
     registers: [this.#registry],
   })
 
+  readonly #drift = new Counter({
+    name: 'mnpd_drift_total',
+    help: 'Times that rules changed by somebody else were put back.',
+    registers: [this.#registry],
+  })
+
   constructor(status: () => DaemonStatus) {
     this.#gauge('mnpd_ready', 'Every source synced, and every local pod enforced or reported.', () => [
       [{}, status().ready ? 1 : 0],
@@ -86,6 +92,10 @@ export class Metrics implements Observer {
 
   enforced(seconds: number): void {
     this.#enforcement.observe(seconds)
+  }
+
+  drifted(): void {
+    this.#drift.inc()
   }
 
   applied({ kind }: Outcome): void {

@@ -18,8 +18,29 @@ export interface Backend<Listed> {
   /** Whether what stands says that it is the pod's; undefined where it says nothing of that. */
   isOwnedBy(listed: Listed, pod: NamespacedName): boolean | undefined
   governedBy(listed: Listed): Governed
+  /** Rules in one spelling, a line each: the same where `isThere` says so. */
+  lines(listed: Listed): readonly string[]
+  /** How often each rule that counts has met a packet. */
+  counters(listed: Listed): readonly RuleCounter[]
+  /** What stands, as files by their ending: as the kernel's own tool prints it, and what `parseDump` needs. */
+  dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped>
+  /** The rules in the files of a dump; undefined where there are none. @throws Error where they cannot be read */
+  parseDump(files: ReadonlyMap<string, string>): Listed | undefined
   /** Takes away all that is ours or of the existing daemon of this kind. */
   clear(netns: OpenNetns, signal: AbortSignal): Promise<Cleared>
+}
+
+export type Dumped =
+  | { readonly kind: 'dumped'; readonly files: ReadonlyMap<string, string> }
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export interface RuleCounter {
+  /** What the rule's comment says: `ns/policy ingress[0]`, or that no policy allows it. */
+  readonly rule: string
+  /** The chain that it is in. */
+  readonly chain: string
+  readonly packets: number
+  readonly bytes: number
 }
 
 export type Cleared =
@@ -32,6 +53,10 @@ export interface Printed<Listed> {
   /** Differs where what is to stand differs. */
   readonly digest: string
   readonly governed: Governed
+  /** See `Backend.lines`. */
+  lines(): readonly string[]
+  /** What `write` gives to the kernel's tool, by the ending of the file that it would be. */
+  texts(): ReadonlyMap<string, string>
   /** Whether the kernel lists just that. What could not be listed is not there. */
   isThere(found: Found<Listed>): boolean
   /** From what stands, whatever it is, to this, with no moment in between. */

@@ -22,6 +22,12 @@ export interface NetnsTargetOptions<Listed> {
   readonly others: readonly Backend<unknown>[]
   /** The pods of this node as last compiled, governed or not. */
   readonly compilation: () => Compilation
+  /** A number that changes with whatever is changed in a namespace; undefined where it cannot be told. */
+  readonly generation?: ((netns: string) => number | undefined) | undefined
+  /** Told of each pod in which other rules stand now than before, or may. */
+  readonly changed?: (key: string) => void
+  /** Told of each pod in which somebody else had changed our rules, as they are put back. */
+  readonly drifted?: (key: string) => void
 }
 
 /** What we wrote last, and where. */
@@ -29,9 +35,31 @@ interface Written {
   readonly netns: string
   readonly digest: string
   readonly governed: Governed
+  /** The generation in which the kernel was seen to list all that; undefined where it was not looked at since. */
+  readonly generation: number | undefined
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
   readonly attachments: Pod['attachments'] | undefined
   readonly mismatch: string | undefined
+}
+
+/** One look at one pod. */
+interface Look<Listed> {
+  readonly key: string
+  readonly netns: OpenNetns
+  readonly known: Written | undefined
+  readonly generation: number | undefined
+  /** What stood, where it was read. */
+  readonly found: Found<Listed> | undefined
+  readonly printed: Printed<Listed>
+  readonly signal: AbortSignal
+}
+
+type Failure = Extract<Outcome, { kind: 'failed' }>
+
+interface Stands {
+  readonly kind: 'stands'
+  /** See `Written`. */
+  readonly generation: number | undefined
 }
 
 const DONE: Outcome = { kind: 'done' }
@@ -45,35 +73,52 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
     const known = written.get(key)?.netns === netns.id ? written.get(key) : undefined
+    // Before anything is read: what is changed from here on is seen as a change at the next look.
+    const generation = options.generation?.(netns.path)
     const found = known === undefined ? await backend.read(netns, signal) : undefined
     const owner = otherOwner(backend, found, nameOf(pod))
     if (owner !== undefined) return failed(owner)
-    const governed = known?.governed ?? governedIn(found)
-    const lost = await withdrawn(governed, pod, netns, signal)
-    const printed = print(
-      lost === undefined ? pod : { ...pod, attachments: [...pod.attachments, ...lost.attachments] },
-    )
-    const stood = found ?? (known?.digest === printed.digest ? await backend.read(netns, signal) : undefined)
-    if (stood === undefined || !printed.isThere(stood)) {
-      // From here on it is not known what stands, until the backend says that all of it does.
-      written.delete(key)
-      if (found?.kind === 'absent') await keepDirections(netns, signal)
-      const outcome = await printed.write(netns, signal)
-      if (outcome.kind !== 'done') return outcome
-    }
+    const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
+    const printed = print({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
+    const stands = await ensure({ key, netns, known, generation, found, printed, signal })
+    if (stands.kind === 'failed') return stands
     const left = known === undefined ? await clearOthers(pod, netns, signal) : undefined
     if (left !== undefined) return failed(left)
-    const mismatch = await lookAt(pod, netns, known, printed.digest, signal)
-    const { digest } = printed
+    const { digest, governed } = printed
+    const mismatch = await lookAt(pod, netns, known, digest, signal)
+    const attachments = known?.digest === digest ? pod.attachments : undefined
     written.set(key, {
       netns: netns.id,
       digest,
-      governed: printed.governed,
-      attachments: known?.digest === digest ? pod.attachments : undefined,
+      governed,
+      generation: stands.generation,
+      attachments,
       mismatch,
     })
     const remark = [lost?.remark, mismatch].filter((each) => each !== undefined).join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
+  }
+
+  /** Has the kernel hold what is printed, if it does not already. */
+  async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
+    const { key, netns, known, generation, found, printed, signal } = look
+    const asBefore = known?.digest === printed.digest
+    if (asBefore && generation !== undefined && known.generation === generation)
+      return { kind: 'stands', generation }
+    const stood = found ?? (asBefore ? await backend.read(netns, signal) : undefined)
+    const isThere = stood !== undefined && printed.isThere(stood)
+    if (isThere) {
+      if (known === undefined) options.changed?.(key)
+      return { kind: 'stands', generation }
+    }
+    // From here on it is not known what stands, until the backend says that all of it does.
+    written.delete(key)
+    if (asBefore) options.drifted?.(key)
+    if (found?.kind === 'absent') await keepDirections(netns, signal)
+    const outcome = await printed.write(netns, signal)
+    if (outcome.kind === 'failed') return outcome
+    options.changed?.(key)
+    return { kind: 'stands', generation: undefined }
   }
 
   /**
@@ -103,9 +148,15 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     return undefined
   }
 
-  /** A pod that is gone takes its rules with it; while its netns still lives, they stay. */
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
+    const outcome = await takeAway(key, signal)
+    options.changed?.(key)
+    return outcome
+  }
+
+  /** A pod that is gone takes its rules with it; while its netns still lives, they stay. */
+  async function takeAway(key: string, signal: AbortSignal): Promise<Outcome> {
     const pod = options.compilation().targets.get(key as NamespacedName)?.pod
     if (pod === undefined) return DONE
     const located = await options.locator.locate(pod, signal)
@@ -155,6 +206,6 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   return { update, delete: remove, prune }
 }
 
-function failed(reason: string): Outcome {
+function failed(reason: string): Failure {
   return { kind: 'failed', reason }
 }

@@ -1,9 +1,17 @@
 /** nftables: one table a pod, replaced whole in one transaction. */
-import { type ListedTable, sameTable, Transaction } from 'nftables-json'
-import { listTable, run } from 'nftables-json/run'
+import {
+  type ListedTable,
+  parseListing,
+  type Statement,
+  sameTable,
+  Transaction,
+  tableLines,
+  toText,
+} from 'nftables-json'
+import { listTable, listText, run } from 'nftables-json/run'
 import { printNftables, TABLE } from '../compile/nftables.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables-standing.ts'
-import type { Backend, Cleared, Found, Printed } from './backend.ts'
+import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import type { Outcome } from './reconciler.ts'
 
@@ -14,6 +22,8 @@ export const nftablesBackend: Backend<ListedTable> = {
     return {
       digest,
       governed: governedBy(table),
+      lines: () => (table === undefined ? [] : tableLines(table)),
+      texts: () => new Map([['nft', toText(transaction.commands)]]),
       isThere: (found) =>
         table === undefined
           ? found.kind === 'absent'
@@ -24,6 +34,18 @@ export const nftablesBackend: Backend<ListedTable> = {
   read,
   isOwnedBy,
   governedBy,
+  lines: tableLines,
+  counters: ({ chains }) =>
+    chains.flatMap(({ name: chain, rules }) =>
+      rules.flatMap(({ expr, comment: rule = '' }) =>
+        expr.flatMap((statement) => counterOf(statement)).map((counts) => ({ rule, chain, ...counts })),
+      ),
+    ),
+  dump,
+  parseDump(files): ListedTable | undefined {
+    const json = files.get('json')
+    return json === undefined ? undefined : parseListing(json).tables[0]
+  },
   async clear(netns, signal): Promise<Cleared> {
     const found = await read(netns, signal)
     if (found.kind === 'absent') return { kind: 'cleared', what: [] }
@@ -42,6 +64,32 @@ async function read(netns: OpenNetns, signal: AbortSignal): Promise<Found<Listed
   if (found.kind !== 'listed') return { kind: 'failed', reason: found.reason }
   const [listed] = found.listing.tables
   return listed === undefined ? { kind: 'absent' } : { kind: 'listed', listed }
+}
+
+/** nft's own text for people, and its JSON to be read again; an empty text where no table of ours stands. */
+async function dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped> {
+  const texts = await Promise.all(
+    (['text', 'json'] as const).map((form) => listText(TABLE, form, { netns: netns.path, signal })),
+  )
+  const [text, json] = texts
+  if (text?.kind === 'listed' && json?.kind === 'listed') {
+    const files: readonly (readonly [string, string])[] = [
+      ['nft', text.text],
+      ['json', json.text],
+    ]
+    return { kind: 'dumped', files: new Map(files) }
+  }
+  const failed = texts.find((each) => each.kind === 'failed' || each.kind === 'netns-gone')
+  return failed === undefined
+    ? { kind: 'dumped', files: new Map([['nft', '']]) }
+    : { kind: 'failed', reason: failed.reason }
+}
+
+function counterOf(statement: Statement): readonly { readonly packets: number; readonly bytes: number }[] {
+  if (!('counter' in statement) || statement.counter === null || typeof statement.counter !== 'object')
+    return []
+  const { packets = 0, bytes = 0 } = statement.counter
+  return [{ packets, bytes }]
 }
 
 async function write(netns: OpenNetns, transaction: Transaction, signal: AbortSignal): Promise<Outcome> {

@@ -7,7 +7,7 @@ import type { CompileOptions } from '../compile/compile.ts'
 import { UsageError } from '../usage-error.ts'
 import type { ApiConnection } from '../watch/kube/connection.ts'
 import type { Source } from '../watch/source.ts'
-import { badValue, type FlagValues } from './flags.ts'
+import { BACKEND_NAMES, badValue, type FlagValues } from './flags.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -19,7 +19,7 @@ export function nodeName(flags: FlagValues, env: Environment): string {
 
 export function compileOptions(flags: FlagValues, node: string | undefined): CompileOptions {
   const plugins = flags.list('network-plugins')
-  flags.oneOf('backend', ['nftables'], 'nftables')
+  flags.oneOf('backend', BACKEND_NAMES, 'nftables')
   return {
     node,
     networkPlugins: new Set(plugins.length > 0 ? plugins : ['macvlan']),

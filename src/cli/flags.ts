@@ -18,6 +18,8 @@ const text = (name: string, help: string): FlagSpec => ({ name, value: 'text', h
 const list = (name: string, help: string): FlagSpec => ({ name, value: 'list', help })
 const boolean = (name: string, help: string): FlagSpec => ({ name, value: 'boolean', help })
 
+export const BACKEND_NAMES: readonly ['nftables'] = ['nftables']
+
 /** Which cluster, which node, and what shapes the rules: flags that every command takes. */
 export const CLUSTER_FLAGS: readonly FlagSpec[] = [
   text('manifests', 'DIR of YAML or JSON files to take the cluster from, instead of the Kubernetes API'),
@@ -35,13 +37,21 @@ export const CLUSTER_FLAGS: readonly FlagSpec[] = [
   list('allow-ipv6-dst-prefix', 'CIDRS that may be sent to, from and to governed interfaces'),
 ]
 
-export const RUN_FLAGS: readonly FlagSpec[] = [
-  ...CLUSTER_FLAGS,
+/** Where the pods' network namespaces are. */
+export const RUNTIME_FLAGS: readonly FlagSpec[] = [
   text('container-runtime', 'cri (default: cri)'),
   text('container-runtime-endpoint', 'PATH of the CRI socket on the node, without the host prefix'),
   text('host-prefix', 'DIR where the root of the node is mounted'),
+]
+
+export const RUN_FLAGS: readonly FlagSpec[] = [
+  ...CLUSTER_FLAGS,
+  ...RUNTIME_FLAGS,
   text('sync-period', 'SECONDS between two looks at every pod (default: 30)'),
   text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),
+  text('pod-iptables', 'DIR in which to save what stands in each pod, after each change'),
+  text('dump-history', 'NUMBER of past states of each pod to keep there (default: 10)'),
+  text('dump-days', 'DAYS to keep them (default: 30)'),
   text('log-level', 'trace, debug, info, warn or error (default: info)'),
 ]
 

@@ -8,6 +8,7 @@ import type { Environment } from './cluster-options.ts'
 import { parseService } from './explain.ts'
 import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
 import { loadAndCompile } from './load-cluster.ts'
+import { table } from './table.ts'
 
 const FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
@@ -81,18 +82,7 @@ function nameMember({ pod, interface: name }: Member): string {
 
 function printText(tables: readonly NetworkMatrix[], describe: Describe): string {
   return tables
-    .map((table) => {
-      const rows = rowsOf(table, describe)
-      const widths =
-        rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
-      const lines = rows.map((row) =>
-        row
-          .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-          .join('  ')
-          .trimEnd(),
-      )
-      return `${table.network} IPv${table.family}\n${lines.join('\n')}\n`
-    })
+    .map((each) => `${each.network} IPv${each.family}\n${table(rowsOf(each, describe))}\n`)
     .join('\n')
 }
 
@@ -111,7 +101,7 @@ function printJson(tables: readonly NetworkMatrix[], describe: Describe): string
 
 /** A page that stands by itself. */
 function printHtml(tables: readonly NetworkMatrix[], describe: Describe): string {
-  const table = (each: NetworkMatrix): string => {
+  const page = (each: NetworkMatrix): string => {
     const [head = [], ...rows] = rowsOf(each, describe)
     const header = `<tr>${head.map((cell) => `<th>${escapeHtml(cell)}</th>`).join('')}</tr>`
     const body = rows.map(
@@ -121,7 +111,7 @@ function printHtml(tables: readonly NetworkMatrix[], describe: Describe): string
   }
   const style =
     'td.all{background:#cfc}td.none{background:#fcc}td.some{background:#ffc}td,th{padding:.2em .6em;text-align:left}'
-  return `<!doctype html>\n<meta charset="utf-8">\n<title>Who reaches whom</title>\n<style>${style}</style>\n${tables.map(table).join('\n')}\n`
+  return `<!doctype html>\n<meta charset="utf-8">\n<title>Who reaches whom</title>\n<style>${style}</style>\n${tables.map(page).join('\n')}\n`
 }
 
 function htmlCell(text: string): string {

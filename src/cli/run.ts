@@ -1,17 +1,17 @@
 /** `mnpd run`: the daemon, put together from its flags. */
+import { openGenerations } from 'nftables-json/generation'
 import type { Logger } from 'pino'
+import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
-import { type HostView, hostView } from '../apply/netns/cri-host.ts'
-import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
-import { nftablesBackend } from '../apply/nftables-backend.ts'
 import { systemClock } from '../clock.ts'
-import type { Compilation } from '../compile/compile.ts'
 import { Daemon } from '../daemon.ts'
 import { serveEndpoints } from '../endpoints.ts'
+import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
 import { openLog } from './log.ts'
+import { openLocator } from './open-locator.ts'
 
 export const RUN_HELP: string = `mnpd run: enforces the MultiNetworkPolicies on this node's pods until it is told to end.
 
@@ -24,6 +24,8 @@ The logging flags of klog and zap are accepted too. Each flag can be given as an
 /** Node's timers take no more than 2^31 ms. */
 const MOST_SYNC_SECONDS = 2_000_000
 
+const DAY_MS = 86_400_000
+
 /** How many pods are worked on at once: enough to keep two cores busy with processes that mostly wait. */
 const CONCURRENCY = 4
 
@@ -31,7 +33,6 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const flags = new FlagValues([...RUN_FLAGS, ...LOGGING_FLAGS], args, env)
   const node = nodeName(flags, env)
   const options = compileOptions(flags, node)
-  flags.oneOf('container-runtime', ['cri'], 'cri')
   const syncPeriodMs = 1_000 * (flags.number('sync-period', 1, MOST_SYNC_SECONDS) ?? 30)
   const bindAddress = parseBindAddress(flags)
   const log = openLog(flags)
@@ -43,17 +44,33 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const { sources, connection } = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
   const events =
     connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
+  const { backend, others } = backendsOf(flags)
+  const locatorOfNode = locator(() => daemon.compilation.targets)
+  const dumps = openDumps(flags, {
+    node,
+    backend,
+    locator: locatorOfNode,
+    compilation: () => daemon.compilation,
+    clock: systemClock,
+    log,
+    signal: stop.signal,
+  })
   const metrics = bindAddress && new (await import('../metrics.ts')).Metrics(() => daemon.status)
   const daemon: Daemon = new Daemon({
     sources,
     compile: options,
-    target: (compilation) =>
-      netnsTarget({
-        locator: locator(() => compilation().targets),
-        backend: nftablesBackend,
-        others: [],
-        compilation,
-      }),
+    target: netnsTarget({
+      locator: locatorOfNode,
+      backend,
+      others,
+      compilation: () => daemon.compilation,
+      generation: backend.name === 'nftables' ? await openGenerations() : undefined,
+      changed: (key) => dumps?.request(key),
+      drifted: (key) => {
+        metrics?.drifted()
+        log.warn({ object: key }, `${key}: rules were changed by somebody else; they are put back`)
+      },
+    }),
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
     concurrency: CONCURRENCY,
@@ -88,58 +105,11 @@ function stopOnSignals(log: Logger): AbortController {
   return stop
 }
 
-type LocatorOf = (localPods: () => Compilation['targets']) => NetnsLocator
-
-/**
- * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
- * to be asked: whoever may edit a pod can write the annotation, which counts where there is no runtime.
- */
-async function openLocator(
-  flags: FlagValues,
-  log: Logger,
-  resources: AsyncDisposableStack,
-): Promise<LocatorOf> {
-  const hostPrefix = flags.text('host-prefix') ?? ''
-  const view = hostView(hostPrefix)
-  const named = flags.text('container-runtime-endpoint')
-  const endpoint =
-    named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
-  if (endpoint !== undefined) {
-    const runtime = await openRuntime(endpoint, view, hostPrefix, resources)
-    return () => runtime
-  }
-  return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
-}
-
-async function probeEndpoint(hostPrefix: string, log: Logger): Promise<string | undefined> {
-  const { findEndpoint } = await import('../apply/netns/cri-endpoint.ts')
-  const found = await findEndpoint(hostPrefix)
-  if (found.kind === 'found') {
-    log.info({ endpoint: found.endpoint }, `container runtime found at ${found.endpoint}`)
-    return found.endpoint
-  }
-  log.warn(
-    { tried: found.tried },
-    `no --container-runtime-endpoint, and no runtime at ${found.tried.join(', ')}: only pods with the annotation multi-networkpolicyd/netns are enforced`,
-  )
-  return undefined
-}
-
-async function openRuntime(
-  endpoint: string,
-  view: HostView,
-  hostPrefix: string,
-  resources: AsyncDisposableStack,
-): Promise<NetnsLocator> {
-  const [{ connectCri }, { parseEndpoint }, { runtimeLocator }] = await Promise.all([
-    import('../apply/netns/cri.ts'),
-    import('../apply/netns/cri-endpoint.ts'),
-    import('../apply/netns/locate.ts'),
-  ])
-  const parsed = parseEndpoint(endpoint, hostPrefix)
-  if (parsed.kind === 'invalid')
-    throw badValue('container-runtime-endpoint', endpoint, 'the path of a unix socket')
-  return runtimeLocator(resources.use(connectCri({ endpoint, hostPrefix })), view)
+function openDumps(flags: FlagValues, options: Omit<DumpsOptions, 'directory' | 'keep'>): Dumps | undefined {
+  const directory = flags.text('pod-iptables')
+  const count = flags.number('dump-history', 0) ?? 10
+  const ageMs = DAY_MS * (flags.number('dump-days', 1) ?? 30)
+  return directory === undefined ? undefined : new Dumps({ ...options, directory, keep: { count, ageMs } })
 }
 
 function parseBindAddress(flags: FlagValues): { readonly host: string; readonly port: number } | undefined {

@@ -39,6 +39,8 @@ export interface Compilation {
   readonly issues: readonly Issue[]
   /** What the same policies make of a pod with other attachments than it tells of. */
   readonly rulesetOf: (pod: Pod) => Ruleset | undefined
+  /** `metadata.resourceVersion` of a policy that was compiled. */
+  readonly versionOf: (policy: NamespacedName) => string | undefined
 }
 
 export function compile(cluster: Cluster, options: CompileOptions): Compilation {
@@ -49,7 +51,13 @@ export function compile(cluster: Cluster, options: CompileOptions): Compilation 
     targets.set(nameOf(pod), { pod, ruleset: compiler.rulesetOf(pod) })
   }
   const issues = [...cluster.issues(), ...compiler.issues()]
-  return { targets, issues, rulesetOf: (pod) => compiler.rulesetOf(pod) }
+  const versions = new Map([...cluster.policies].map(([name, { version }]) => [name, version]))
+  return {
+    targets,
+    issues,
+    rulesetOf: (pod) => compiler.rulesetOf(pod),
+    versionOf: (policy) => versions.get(policy),
+  }
 }
 
 /** A policy with those of a pod's attachments that it governs. */

@@ -106,6 +106,8 @@ export interface Policy {
   readonly namespace: string
   readonly name: string
   readonly uid: string
+  /** `metadata.resourceVersion`; undefined for what comes from a file without one. */
+  readonly version: string | undefined
   /** The networks of `policy-for`, in its order, without duplicates. */
   readonly networks: readonly NamespacedName[]
   readonly podSelector: Selector

@@ -3,6 +3,7 @@
  * Each file says what it is for.
  */
 export { canonical, sameTable } from './canonical.ts'
+export { tableLines } from './canonical-lines.ts'
 export * from './errors.ts'
 export type * from './expression-types.ts'
 export * from './expressions.ts'

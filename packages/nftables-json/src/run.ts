@@ -6,6 +6,7 @@
 import { toJson } from './json.ts'
 import { parseListing } from './listing.ts'
 import type { Listing } from './listing-types.ts'
+import { checkName } from './names.ts'
 import { type ProcessResult, type RunProcess, runByExeca } from './process.ts'
 import type { Transaction } from './transaction.ts'
 import type { TableKey } from './types.ts'
@@ -73,6 +74,27 @@ export async function listTable({ family, name }: TableKey, options: RunOptions 
     return { kind: 'listed', listing: parseListing(stdout) }
   } catch (error) {
     return { kind: 'failed', reason: `${command}: printed no listing: ${String(error)}` }
+  }
+}
+
+export type ListTextResult =
+  | { readonly kind: 'listed'; readonly text: string }
+  | Exclude<ListResult, { kind: 'listed' }>
+
+/** One table as nft itself prints it, for people (`text`) or for programs (`json`). */
+export async function listText(
+  { family, name }: TableKey,
+  form: 'text' | 'json',
+  options: RunOptions = {},
+): Promise<ListTextResult> {
+  checkName(name)
+  const ended = await start([...(form === 'json' ? ['-j'] : []), 'list', 'table', family, name], options)
+  if (ended.kind !== 'exited') return ended
+  if (ended.code === 0) return { kind: 'listed', text: ended.stdout }
+  if (ABSENT.test(ended.stderr)) return { kind: 'absent' }
+  return {
+    kind: 'failed',
+    reason: `${ended.command}: ${firstLine(ended.stderr) ?? `exit code ${ended.code}`}`,
   }
 }
 

@@ -7,6 +7,7 @@ export interface Metadata {
   readonly namespace: string
   readonly name: string
   readonly uid: string
+  readonly resourceVersion: string | undefined
   readonly labels: Labels
   readonly annotations: JsonObject
   /** Unix time in ms, 0 where unknown. */
@@ -41,6 +42,7 @@ export function parseMetadata(kind: Kind, raw: unknown): Metadata | Unreadable {
     namespace,
     name,
     uid,
+    resourceVersion: textOf(own(metadata, 'resourceVersion')) || undefined,
     labels: parseLabels(report, own(metadata, 'labels')),
     annotations: parseAnnotations(report, own(metadata, 'annotations')),
     createdAt: Date.parse(textOf(own(metadata, 'creationTimestamp'))) || 0,

@@ -16,13 +16,14 @@ const TYPES: Readonly<Record<string, Direction>> = { Ingress: 'ingress', Egress:
 export function parsePolicy(raw: unknown): Policy | Unreadable {
   const metadata = parseMetadata('MultiNetworkPolicy', raw)
   if (isUnreadable(metadata)) return metadata
-  const { namespace, name, uid, report } = metadata
+  const { namespace, name, uid, resourceVersion: version, report } = metadata
   const spec = specOf(report, raw)
   return {
     kind: 'MultiNetworkPolicy',
     namespace,
     name,
     uid,
+    version,
     networks: parsePolicyFor(report, namespace, own(metadata.annotations, POLICY_FOR)),
     podSelector: parsePodSelector(report, own(spec, 'podSelector')),
     isolates: parseIsolates(report, spec),

@@ -1,0 +1,141 @@
+/**
+ * What `nftables-json/run` does by a process for each command, done by libnftables within this process: a tenth of the
+ * time and less. The price: what ends libnftables (an assertion, no memory) ends this process too.
+ */
+import { toJson } from '../json.ts'
+import { parseListing } from '../listing.ts'
+import type { Failed, ListResult, NetnsGone, RunOptions, RunResult } from '../run.ts'
+import type { Transaction } from '../transaction.ts'
+import type { TableKey } from '../types.ts'
+import type { Answer, GenerationResult, Job } from './messages.ts'
+import { NftThread, type Terms } from './nft-thread.ts'
+
+export type { GenerationResult } from './messages.ts'
+
+/** As `run` takes them. A command under way cannot be stopped: cancelled, or too late, it may still be committed. */
+export type InProcessOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'>
+
+export type Opened =
+  | { readonly kind: 'opened'; readonly nft: InProcessNft }
+  /** koffi or libnftables.so.1 is not there, or one is open in this process already. */
+  | { readonly kind: 'unavailable'; readonly reason: string }
+
+/** libnftables is not to be called by two threads at once. */
+let isOpen = false
+
+export class InProcessNft implements AsyncDisposable {
+  readonly #thread: NftThread
+
+  private constructor(thread: NftThread) {
+    this.#thread = thread
+  }
+
+  /** Starts the thread. There can be one at a time in a process. */
+  static async open(): Promise<Opened> {
+    if (isOpen) return { kind: 'unavailable', reason: 'libnftables is open in this process already' }
+    isOpen = true
+    const thread = new NftThread()
+    const greeting = await thread.open()
+    if (greeting.kind === 'ready') return { kind: 'opened', nft: new InProcessNft(thread) }
+    isOpen = false
+    return greeting
+  }
+
+  /**
+   * Commits the transaction, all of it or nothing. A string is a script in nft's own text, as `toText` prints it; nft's
+   * text can include files, so it must come from whom you trust.
+   */
+  async run(transaction: Transaction | string, options: InProcessOptions = {}): Promise<RunResult> {
+    const where = whereOf(options)
+    if (typeof transaction === 'string' && transaction.includes('\0')) {
+      return { kind: 'refused', reason: `${where}: the script has a NUL, where C would end it`, stderr: '' }
+    }
+    const ran = await this.#command(
+      typeof transaction === 'string'
+        ? { grammar: 'text', input: transaction }
+        : { grammar: 'json', input: JSON.stringify(toJson(transaction.commands)) },
+      options,
+    )
+    if (ran.kind !== 'ran') return ran
+    const { code, stderr } = ran
+    if (code === 0) return { kind: 'done' }
+    return { kind: 'refused', reason: `${where}: ${firstLine(stderr) ?? `returned ${code}`}`, stderr }
+  }
+
+  /** One table as the kernel has it. The name goes to nft as data, so any name may be asked for. */
+  async listTable({ family, name }: TableKey, options: InProcessOptions = {}): Promise<ListResult> {
+    const where = whereOf(options)
+    const input = JSON.stringify({ nftables: [{ list: { table: { family, name } } }] })
+    const ran = await this.#command({ grammar: 'json', input }, { ...options, check: false })
+    if (ran.kind !== 'ran') return ran
+    const { code, stdout, stderr } = ran
+    if (code !== 0) {
+      if (ABSENT.test(stderr)) return { kind: 'absent' }
+      return { kind: 'failed', reason: `${where}: ${firstLine(stderr) ?? `returned ${code}`}` }
+    }
+    try {
+      return { kind: 'listed', listing: parseListing(stdout) }
+    } catch (error) {
+      return { kind: 'failed', reason: `${where}: printed no listing: ${String(error)}` }
+    }
+  }
+
+  /** The ruleset's generation, which each commit in the netns changes, whoever makes it. */
+  async generation(options: Terms & { readonly netns?: string } = {}): Promise<GenerationResult> {
+    const [result] = await this.generations([options.netns], options)
+    return result ?? { kind: 'failed', reason: `${whereOf(options)}: no answer` }
+  }
+
+  /** The same for many namespaces, in their order, by one message to the thread. */
+  async generations(
+    netns: readonly (string | undefined)[],
+    terms: Terms = {},
+  ): Promise<readonly GenerationResult[]> {
+    const answer = await this.#thread.ask({ kind: 'generations', netns }, terms)
+    if (answer.kind === 'generations') return answer.results
+    const reason = `libnftables: ${'reason' in answer ? answer.reason : answer.kind}`
+    return netns.map((): Failed => ({ kind: 'failed', reason }))
+  }
+
+  /**
+   * Threads that ran into their timeout within the kernel or libnftables, and have not come back. Node waits for them
+   * when the process ends, `process.exit` included: a process that has any ends by SIGKILL only.
+   */
+  get hanging(): number {
+    return this.#thread.hanging
+  }
+
+  /** Fails what waits, and ends the thread; waits a second for what is under way. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#thread[Symbol.asyncDispose]()
+    isOpen = false
+  }
+
+  async #command(
+    command: Pick<Extract<Job, { kind: 'command' }>, 'grammar' | 'input'>,
+    { netns, check = false, ...terms }: InProcessOptions,
+  ): Promise<Ran | NetnsGone | Failed> {
+    const answer = await this.#thread.ask({ kind: 'command', netns, check, ...command }, terms)
+    if (answer.kind === 'ran') return answer
+    const reason = 'reason' in answer ? answer.reason : answer.kind
+    return {
+      kind: answer.kind === 'netns-gone' ? answer.kind : 'failed',
+      reason: `${whereOf({ netns })}: ${reason}`,
+    }
+  }
+}
+
+type Ran = Extract<Answer, { kind: 'ran' }>
+
+const ABSENT = /Error: No such file or directory$/m
+
+function whereOf({ netns }: { readonly netns?: string | undefined }): string {
+  return netns === undefined ? 'libnftables' : `libnftables in ${netns}`
+}
+
+function firstLine(text: string): string | undefined {
+  return text
+    .split('\n')
+    .find((line) => line.trim() !== '')
+    ?.trim()
+}

@@ -1,0 +1,103 @@
+/**
+ * libnftables(3), by koffi. Each command has a context of its own, so that nothing of one (a cache gone stale, a `define`
+ * of a script) is there in the next. A context costs 0.05 ms to open, and holds 0.7 MiB and more while it has tables
+ * cached (measured), so it is freed at once; all that outlives it is its socket, see late-close.ts.
+ *
+ * The library ends the process when it gets no socket or no memory, where one of its assertions fails, and when its
+ * socket's number is beyond what select(2) takes.
+ */
+import type { Failed } from '../run.ts'
+import type { LateClose } from './late-close.ts'
+import type { Koffi, Libc } from './libc.ts'
+import { duplicate, isNetfilterSocket, openNetfilterSocket } from './netfilter-socket.ts'
+
+export type Command = {
+  readonly grammar: 'json' | 'text'
+  readonly input: string
+  readonly check: boolean
+}
+
+/** `code` is libnftables' own: 0 for done. */
+export type Ran = {
+  readonly kind: 'ran'
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command in the thread's namespace of the moment. */
+export type RunCommand = (command: Command) => Ran | Failed
+
+/** Throws where there is no libnftables.so.1. */
+export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunCommand {
+  const library = bind(koffi)
+  return (command) => {
+    const context = openContext(library, libc, late)
+    if (typeof context !== 'bigint') return context
+    try {
+      return runIn(library, context, command)
+    } finally {
+      library.free(context)
+    }
+  }
+}
+
+/** A pointer, as koffi has them. */
+type Context = bigint
+
+/** The context, its socket held by a second descriptor: so `free` is not what closes it, and does not wait. */
+function openContext(library: Library, libc: Libc, late: LateClose): Context | Failed {
+  // Without a socket libnftables would end the process. Its own gets the number that was free just now,
+  const probe = openNetfilterSocket(libc)
+  if (probe < 0) return { kind: 'failed', reason: `socket: ${libc.lastError()}` }
+  libc.close(probe)
+  if (probe > HIGHEST_FD) {
+    return { kind: 'failed', reason: `${probe} files are open, and libnftables waits by select(2), of 1,024` }
+  }
+  const context = library.create(NFT_CTX_DEFAULT)
+  // unless another thread was faster; then `free` closes it, and may wait.
+  if (isNetfilterSocket(libc, probe)) late.add(duplicate(libc, probe))
+  return context
+}
+
+function runIn(library: Library, context: Context, { grammar, input, check }: Command): Ran {
+  library.bufferOutput(context)
+  library.bufferError(context)
+  // In JSON mode, text that is no JSON is tried as nft's own. A script in text is never tried as JSON.
+  library.setFlags(context, grammar === 'json' ? NFT_CTX_OUTPUT_JSON : 0)
+  library.setDryRun(context, check)
+  const code = library.run(context, input)
+  return { kind: 'ran', code, stdout: library.output(context), stderr: library.error(context) }
+}
+
+type Library = {
+  readonly create: (flags: number) => Context
+  readonly free: (context: Context) => void
+  readonly run: (context: Context, input: string) => number
+  readonly bufferOutput: (context: Context) => number
+  readonly bufferError: (context: Context) => number
+  readonly output: (context: Context) => string
+  readonly error: (context: Context) => string
+  readonly setFlags: (context: Context, flags: number) => void
+  readonly setDryRun: (context: Context, dry: boolean) => void
+}
+
+function bind(koffi: Koffi): Library {
+  const nft = koffi.load('libnftables.so.1')
+  return {
+    create: nft.func('void *nft_ctx_new(uint32_t)'),
+    free: nft.func('void nft_ctx_free(void *)'),
+    run: nft.func('int nft_run_cmd_from_buffer(void *, const char *)'),
+    bufferOutput: nft.func('int nft_ctx_buffer_output(void *)'),
+    bufferError: nft.func('int nft_ctx_buffer_error(void *)'),
+    output: nft.func('const char *nft_ctx_get_output_buffer(void *)'),
+    error: nft.func('const char *nft_ctx_get_error_buffer(void *)'),
+    setFlags: nft.func('void nft_ctx_output_set_flags(void *, unsigned int)'),
+    setDryRun: nft.func('void nft_ctx_set_dry_run(void *, bool)'),
+  }
+}
+
+/** FD_SETSIZE, less some for descriptors that other threads open meanwhile. */
+const HIGHEST_FD = 1_000
+const NFT_CTX_DEFAULT = 0
+const NFT_CTX_OUTPUT_JSON = 1 << 4

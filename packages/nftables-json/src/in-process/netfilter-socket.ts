@@ -1,0 +1,39 @@
+/** Netlink sockets of netfilter: ours, and the one that libnftables opens and does not tell of. */
+import { endianness } from 'node:os'
+import type { Libc } from './libc.ts'
+
+/** A raw one, in the thread's namespace of the moment; -1 for an error. */
+export function openNetfilterSocket(libc: Libc): number {
+  return libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
+}
+
+/** Another descriptor of the same socket, and neither is left to the processes that are started meanwhile. */
+export function duplicate(libc: Libc, fd: number): number {
+  libc.fcntl(fd, F_SETFD, 'int', FD_CLOEXEC)
+  return libc.fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0)
+}
+
+export function isNetfilterSocket(libc: Libc, fd: number): boolean {
+  const is = (name: number, wanted: number): boolean => {
+    const value = new Uint8Array(4)
+    const view = new DataView(value.buffer)
+    const length = Uint8Array.from(LENGTH_OF_INT)
+    return libc.getsockopt(fd, SOL_SOCKET, name, value, length) === 0 && view.getInt32(0, LITTLE) === wanted
+  }
+  return is(SO_DOMAIN, AF_NETLINK) && is(SO_PROTOCOL, NETLINK_NETFILTER)
+}
+
+/** Netlink headers and options of sockets have the machine's byte order. */
+export const LITTLE: boolean = endianness() === 'LE'
+const LENGTH_OF_INT = LITTLE ? [4, 0, 0, 0] : [0, 0, 0, 4]
+
+const AF_NETLINK = 16
+const NETLINK_NETFILTER = 12
+const SOCK_RAW = 3
+const SOCK_CLOEXEC = 0o2000000
+const SOL_SOCKET = 1
+const SO_PROTOCOL = 38
+const SO_DOMAIN = 39
+const F_SETFD = 2
+const F_DUPFD_CLOEXEC = 1030
+const FD_CLOEXEC = 1

@@ -1,0 +1,170 @@
+/** What libnftables in process costs and holds on to, and what becomes of a thread that hangs. */
+import { mkdtemp, open, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { build } from 'esbuild'
+import { execa } from 'execa'
+import { afterAll, describe, expect, test, vi } from 'vitest'
+import { InProcessNft } from '../../src/in-process/index.ts'
+import { Transaction } from '../../src/index.ts'
+import { TABLE } from '../constructs.ts'
+import { scratchNetns } from './scratch.ts'
+
+const scratch = scratchNetns('life')
+const netns = scratch.path
+
+const folders: string[] = []
+afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true }))))
+
+async function folder(): Promise<string> {
+  const made = await mkdtemp(join(tmpdir(), 'njson-'))
+  folders.push(made)
+  return made
+}
+
+async function openNft(): Promise<InProcessNft> {
+  const opened = await InProcessNft.open()
+  if (opened.kind !== 'opened') throw new Error(opened.reason)
+  return opened.nft
+}
+
+function holding(addresses: number): Transaction {
+  const transaction = new Transaction()
+  const elem = Array.from({ length: addresses }, (_, n) => `10.0.${n >> 8}.${n & 255}`)
+  transaction.replaceTable(TABLE).addSet({ name: 's', type: 'ipv4_addr', elem })
+  return transaction
+}
+
+const openFiles = async (): Promise<number> => (await readdir('/proc/self/fd')).length
+
+/** In KiB; what the process itself has, not what it has mapped. */
+async function anonymousMemory(): Promise<number> {
+  return Number(/^Anonymous:\s+(\d+)/m.exec(await readFile('/proc/self/smaps_rollup', 'utf8'))?.[1])
+}
+
+describe('what is held', () => {
+  test('does not grow with 500 replaces of 1,000 addresses and as many listings', async () => {
+    await using nft = await openNft()
+    const files = await openFiles()
+    const transaction = holding(1_000)
+    const replace = async (times: number): Promise<void> => {
+      for (let n = 0; n < times; n++) {
+        expect(await nft.run(transaction, { netns })).toEqual({ kind: 'done' })
+        await nft.listTable(TABLE, { netns })
+      }
+    }
+    await replace(100)
+    const before = await anonymousMemory()
+    await replace(500)
+    expect((await anonymousMemory()) - before).toBeLessThan(16 * 1024)
+    await vi.waitFor(async () => expect(await openFiles()).toBe(files), 5_000)
+  })
+
+  test('is not the namespace: it ends with its last user', async () => {
+    await using nft = await openNft()
+    const pod = `njson-life-pod-${process.pid}`
+    await execa('ip', ['netns', 'add', pod])
+    const ends = ['link', 'add', 'pod', 'type', 'veth', 'peer', 'name', 'eth0', 'netns', pod]
+    await execa('nsenter', [`--net=${netns}`, 'ip', ...ends])
+    const path = `/run/netns/${pod}`
+    expect(await nft.run(holding(10), { netns: path })).toEqual({ kind: 'done' })
+    expect(await nft.generation({ netns: path })).toMatchObject({ kind: 'generation' })
+    await execa('ip', ['netns', 'delete', pod])
+    // A veth goes when the namespace of its peer does.
+    const links = async (): Promise<string> =>
+      (await execa('nsenter', [`--net=${netns}`, 'ip', '-o', 'link'])).stdout
+    await vi.waitFor(async () => expect(await links()).not.toContain('pod@'), 10_000)
+  })
+
+  test('is let go when it is closed, and can be opened again', async () => {
+    const files = await openFiles()
+    const nft = await openNft()
+    expect(await InProcessNft.open()).toMatchObject({ kind: 'unavailable' })
+    for (let n = 0; n < 20; n++) await nft.run(holding(10), { netns })
+    await nft[Symbol.asyncDispose]()
+    expect(await nft.run(holding(10), { netns })).toMatchObject({ kind: 'failed' })
+    await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files), 5_000)
+    await using again = await openNft()
+    expect(await again.run(holding(10), { netns })).toEqual({ kind: 'done' })
+  })
+})
+
+test('a process with too many open files for libnftables goes on without it', async () => {
+  await using nft = await openNft()
+  const files = await Promise.all(Array.from({ length: 1_100 }, () => open('/dev/null')))
+  expect(await nft.run(holding(10), { netns })).toEqual({
+    kind: 'failed',
+    reason: expect.stringContaining('select(2)'),
+  })
+  await Promise.all(files.map((file) => file.close()))
+  expect(await nft.run(holding(10), { netns })).toEqual({ kind: 'done' })
+})
+
+describe('a thread that hangs', () => {
+  test('costs its command, and another does those that waited', async () => {
+    await using nft = await openNft()
+    const fifo = join(await folder(), 'fifo')
+    await execa('mkfifo', [fifo])
+    const files = await openFiles()
+    // nft opens what it includes, and a pipe without a writer makes it wait.
+    const hanging = nft.run(`include "${fifo}"`, { netns, timeoutMs: 500 })
+    const waiting = nft.run(holding(10), { netns })
+    const generation = nft.generation({ netns })
+    expect(await hanging).toEqual({
+      kind: 'failed',
+      reason: `libnftables in ${netns}: ran longer than 500 ms`,
+    })
+    expect(await waiting).toEqual({ kind: 'done' })
+    expect(await generation).toMatchObject({ kind: 'generation' })
+    expect(nft.hanging).toBe(1)
+    await (await open(fifo, 'w')).close()
+    await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files), 10_000)
+    expect(nft.hanging).toBe(0)
+  })
+
+  test('is not waited for when all is closed', async () => {
+    const nft = await openNft()
+    const fifo = join(await folder(), 'fifo')
+    await execa('mkfifo', [fifo])
+    const hanging = nft.run(`include "${fifo}"`, { netns })
+    const waiting = nft.run(holding(10), { netns })
+    await nft[Symbol.asyncDispose]()
+    expect(await hanging).toMatchObject({ kind: 'failed', reason: expect.stringContaining('was closed') })
+    expect(await waiting).toMatchObject({ kind: 'failed' })
+    await (await open(fifo, 'w')).close()
+  })
+})
+
+test('a bundle finds its worker, and koffi', async () => {
+  const outdir = await folder()
+  await symlink(join(import.meta.dirname, '../../../../node_modules'), join(outdir, 'node_modules'))
+  const source = join(import.meta.dirname, '../../src/in-process')
+  const contents = `
+    const { InProcessNft } = await import(${JSON.stringify(join(source, 'index.ts'))})
+    const opened = await InProcessNft.open()
+    await using nft = opened.nft
+    console.log((await nft.run('add table inet bundled', { netns: ${JSON.stringify(netns)} })).kind)`
+  await build({
+    entryPoints: { main: 'main', 'nft-worker': join(source, 'worker.ts') },
+    outdir,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    external: ['koffi'],
+    plugins: [
+      {
+        name: 'main',
+        setup(plugin) {
+          plugin.onResolve({ filter: /^main$/ }, () => ({ path: 'main', namespace: 'main' }))
+          plugin.onLoad({ filter: /./, namespace: 'main' }, () => ({ contents, resolveDir: outdir }))
+        },
+      },
+    ],
+  })
+  const { stdout } = await execa(process.execPath, [join(outdir, 'main.mjs')])
+  expect(stdout).toBe('done')
+  expect((await scratch.list()).tables.map((table) => table.name)).toContain('bundled')
+})

@@ -1,0 +1,66 @@
+/** How pods' network namespaces are found, from the flags. */
+import { type HostView, hostView } from '../apply/netns/cri-host.ts'
+import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
+import type { Compilation } from '../compile/compile.ts'
+import { badValue, type FlagValues } from './flags.ts'
+
+/** Where it is said what was found. */
+export interface Notices {
+  info(fields: object, text: string): void
+  warn(fields: object, text: string): void
+}
+
+export type LocatorOf = (localPods: () => Compilation['targets']) => NetnsLocator
+
+/**
+ * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
+ * to be asked: whoever may edit a pod can write the annotation, which counts where there is no runtime.
+ */
+export async function openLocator(
+  flags: FlagValues,
+  log: Notices,
+  resources: AsyncDisposableStack,
+): Promise<LocatorOf> {
+  flags.oneOf('container-runtime', ['cri'], 'cri')
+  const hostPrefix = flags.text('host-prefix') ?? ''
+  const view = hostView(hostPrefix)
+  const named = flags.text('container-runtime-endpoint')
+  const endpoint =
+    named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
+  if (endpoint !== undefined) {
+    const runtime = await openRuntime(endpoint, view, hostPrefix, resources)
+    return () => runtime
+  }
+  return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
+}
+
+async function probeEndpoint(hostPrefix: string, log: Notices): Promise<string | undefined> {
+  const { findEndpoint } = await import('../apply/netns/cri-endpoint.ts')
+  const found = await findEndpoint(hostPrefix)
+  if (found.kind === 'found') {
+    log.info({ endpoint: found.endpoint }, `container runtime found at ${found.endpoint}`)
+    return found.endpoint
+  }
+  log.warn(
+    { tried: found.tried },
+    `no --container-runtime-endpoint, and no runtime at ${found.tried.join(', ')}: only pods with the annotation multi-networkpolicyd/netns are enforced`,
+  )
+  return undefined
+}
+
+async function openRuntime(
+  endpoint: string,
+  view: HostView,
+  hostPrefix: string,
+  resources: AsyncDisposableStack,
+): Promise<NetnsLocator> {
+  const [{ connectCri }, { parseEndpoint }, { runtimeLocator }] = await Promise.all([
+    import('../apply/netns/cri.ts'),
+    import('../apply/netns/cri-endpoint.ts'),
+    import('../apply/netns/locate.ts'),
+  ])
+  const parsed = parseEndpoint(endpoint, hostPrefix)
+  if (parsed.kind === 'invalid')
+    throw badValue('container-runtime-endpoint', endpoint, 'the path of a unix socket')
+  return runtimeLocator(resources.use(connectCri({ endpoint, hostPrefix })), view)
+}
