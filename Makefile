@@ -5,10 +5,11 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src packages/*/src -name '*.ts') build.ts
-TIERS := unit kernel conformance kube runtime
+TIERS := unit kernel conformance kube runtime ovn
 ETCD := $(if $(KUBEBUILDER_ASSETS),,etcd-server etcd-client)
-RUN_PACKAGES := nftables iproute2 iputils-ping util-linux
-TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD)
+RUN_PACKAGES := nftables iptables ipset conntrack iproute2 iputils-ping util-linux
+TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD) \
+	ovn-central ovn-host openvswitch-switch
 
 .PHONY: help
 help: ## this list
@@ -50,7 +51,7 @@ packages:
 test-packages:
 	@test/tools/install-packages $(TEST_PACKAGES)
 
-node_modules/.stamp: package.json package-lock.json packages/nftables-json/package.json
+node_modules/.stamp: package.json package-lock.json $(wildcard packages/*/package.json)
 	@command -v npm >/dev/null || { echo 'make: npm is needed (any version of Node.js brings it)' >&2; exit 2; }
 	@echo 'installing npm packages, Node.js among them'
 	@npm ci --no-audit --no-fund --loglevel=error
