@@ -11,15 +11,19 @@ import { type Outcome, Reconciler, type Target } from './apply/reconciler.ts'
 import type { Clock } from './clock.ts'
 import { Cluster } from './compile/cluster.ts'
 import { type Compilation, type CompileOptions, compile, type PodTarget } from './compile/compile.ts'
+import { NO_CUSTOM_RULES } from './compile/custom-rules.ts'
 import type { Issue, Kind } from './compile/model.ts'
 import { IssueLog } from './issue-log.ts'
 import type { DaemonStatus, Observer } from './metrics.ts'
 import { KINDS } from './watch/parse/object.ts'
+import type { RuleFilesState } from './watch/rule-files/source.ts'
 import type { Source, SourceEvent } from './watch/source.ts'
 
 export interface DaemonOptions {
   readonly sources: readonly Source[]
-  readonly compile: CompileOptions
+  readonly compile: Omit<CompileOptions, 'custom'>
+  /** The operator's own rules, as they are and whenever they change; nothing is enforced before the first. */
+  readonly customRules: AsyncIterable<RuleFilesState>
   readonly target: Target<PodTarget>
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
@@ -35,6 +39,7 @@ export interface DaemonOptions {
 export class Daemon {
   readonly #options: DaemonOptions
   readonly #cluster = new Cluster()
+  #customRules: RuleFilesState | undefined
   readonly #listed = new Set<Kind>()
   readonly #sourceIssues = new Map<Source, readonly Issue[]>()
   /** Sources that have never been able to tell all they hold: until they do, nothing is taken away. */
@@ -67,7 +72,15 @@ export class Daemon {
 
   /** Follows the sources until the signal aborts. Rejects where a source cannot even begin. */
   async run(): Promise<void> {
-    await Promise.all([...this.#options.sources.map((source) => this.#follow(source)), this.#resync()])
+    const sources = this.#options.sources.map((source) => this.#follow(source))
+    await Promise.all([...sources, this.#followCustomRules(), this.#resync()])
+  }
+
+  async #followCustomRules(): Promise<void> {
+    for await (const state of this.#options.customRules) {
+      this.#customRules = state
+      if (this.#synced) this.#schedule()
+    }
   }
 
   /** Has every pod looked at again from time to time: a sandbox can be made anew without a word from any source. */
@@ -103,7 +116,7 @@ export class Daemon {
   }
 
   get #synced(): boolean {
-    return KINDS.every((kind) => this.#listed.has(kind))
+    return this.#customRules !== undefined && KINDS.every((kind) => this.#listed.has(kind))
   }
 
   async #follow(source: Source): Promise<void> {
@@ -154,7 +167,8 @@ export class Daemon {
   }
 
   #compile(): void {
-    this.#compilation = compile(this.#cluster, this.#options.compile)
+    const custom = this.#customRules?.rules ?? NO_CUSTOM_RULES
+    this.#compilation = compile(this.#cluster, { ...this.#options.compile, custom })
     const governed = [...this.#compilation.targets].filter(([, target]) => target.ruleset !== undefined)
     this.#reconciler.setDesired(new Map(governed), this.#incomplete.size === 0)
     this.#reportIssues()
@@ -193,7 +207,8 @@ export class Daemon {
   /** Everything that is not enforced as written, for now. */
   issues(): readonly Issue[] {
     const applying = [...this.#reconciler.remarkable()].map(([key, outcome]) => issueOf(key, outcome))
-    return [...[...this.#sourceIssues.values()].flat(), ...this.#compilation.issues, ...applying]
+    const files = this.#customRules?.issues ?? []
+    return [...files, ...[...this.#sourceIssues.values()].flat(), ...this.#compilation.issues, ...applying]
   }
 }
 

@@ -1,9 +1,10 @@
 /** `--backend`: by which rules pods are enforced, and what other kinds may be left of earlier. */
 import type { Backend } from '../apply/backend.ts'
+import { iptablesBackend } from '../apply/iptables-backend.ts'
 import { nftablesBackend } from '../apply/nftables-backend.ts'
 import { BACKEND_NAMES, type FlagValues } from './flags.ts'
 
-const ALL: readonly Backend<unknown>[] = [nftablesBackend]
+const ALL: readonly Backend<unknown>[] = [nftablesBackend, iptablesBackend()]
 
 export interface Backends {
   readonly backend: Backend<unknown>

@@ -2,8 +2,10 @@
 import { readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import type { Clock } from '../clock.ts'
-import { type AddressRange, mergeRanges, parseCidr, rangeOfPrefix } from '../compile/address.ts'
+import { type AddressRange, FAMILIES, mergeRanges, parseCidr, rangeOfPrefix } from '../compile/address.ts'
 import type { CompileOptions } from '../compile/compile.ts'
+import type { RuleFile } from '../compile/custom-rules.ts'
+import { DIRECTIONS } from '../compile/model.ts'
 import { UsageError } from '../usage-error.ts'
 import type { ApiConnection } from '../watch/kube/connection.ts'
 import type { Source } from '../watch/source.ts'
@@ -17,7 +19,10 @@ export function nodeName(flags: FlagValues, env: Environment): string {
   return name.trim().toLowerCase()
 }
 
-export function compileOptions(flags: FlagValues, node: string | undefined): CompileOptions {
+/** Compile options but for the custom rules, which are in files. */
+export type FlagOptions = Omit<CompileOptions, 'custom'>
+
+export function compileOptions(flags: FlagValues, node: string | undefined): FlagOptions {
   const plugins = flags.list('network-plugins')
   flags.oneOf('backend', BACKEND_NAMES, 'nftables')
   return {
@@ -30,6 +35,16 @@ export function compileOptions(flags: FlagValues, node: string | undefined): Com
       ipv6Destinations: ipv6Prefixes(flags, 'allow-ipv6-dst-prefix'),
     },
   }
+}
+
+/** The custom rule files that flags name. */
+export function ruleFiles(flags: FlagValues): readonly RuleFile[] {
+  return DIRECTIONS.flatMap((direction) =>
+    FAMILIES.flatMap((family) => {
+      const path = flags.text(`custom-v${family}-${direction}-rule-file`)
+      return path === undefined ? [] : [{ direction, family, path }]
+    }),
+  )
 }
 
 function ipv6Prefixes(flags: FlagValues, name: string): readonly AddressRange[] {

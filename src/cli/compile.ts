@@ -2,12 +2,15 @@
 import { toText } from 'nftables-json'
 import { type AddressRange, formatAddress } from '../compile/address.ts'
 import type { PodTarget } from '../compile/compile.ts'
+import { printIptables } from '../compile/iptables.ts'
+import { bothFamiliesText, printedJson } from '../compile/iptables-text.ts'
 import type { Issue } from '../compile/model.ts'
 import { printNftables } from '../compile/nftables.ts'
+import type { Ruleset } from '../compile/ruleset.ts'
 import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'
 import { type Environment, nodeName } from './cluster-options.ts'
-import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
+import { BACKEND_NAMES, CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues } from './flags.ts'
 import { loadAndCompile } from './load-cluster.ts'
 
 const FLAGS: readonly FlagSpec[] = [
@@ -21,7 +24,8 @@ const FLAGS: readonly FlagSpec[] = [
 ]
 
 export const COMPILE_HELP: string = `mnpd compile: prints the rules that would stand in each pod, touching nothing.
-The text for one pod loads as it is with nft -f -. Issues go to standard error.
+The text for one pod loads as it is with nft -f -, or, of the iptables backend, with iptables-restore --noflush and
+ip6tables-restore --noflush. Issues go to standard error.
 
 ${describeFlags(FLAGS)}
 `
@@ -29,6 +33,7 @@ ${describeFlags(FLAGS)}
 export async function compileCommand(args: readonly string[], env: Environment): Promise<number> {
   const flags = new FlagValues(FLAGS, args, env)
   const output = flags.oneOf('output', ['text', 'json'], 'text')
+  const backend = flags.oneOf('backend', BACKEND_NAMES, 'nftables')
   const wanted = flags.text('pod')
   const node =
     wanted === undefined && flags.text('hostname-override') !== undefined ? nodeName(flags, env) : undefined
@@ -43,26 +48,43 @@ export async function compileCommand(args: readonly string[], env: Environment):
     )
   }
   const all = [...issues, ...compilation.issues]
-  process.stdout.write(output === 'json' ? printJson(pods, all) : printText(pods))
+  process.stdout.write(output === 'json' ? printJson(pods, all, backend) : printText(pods, backend))
   if (output === 'text') for (const issue of all) process.stderr.write(`${describeIssue(issue)}\n`)
   return 0
 }
 
-function printText(pods: readonly (readonly [string, PodTarget])[]): string {
-  return pods
-    .map(([name, { ruleset }]) => {
-      const heading = ruleset === undefined ? `# ${name}: no policy governs it` : `# ${name}`
-      return `${heading}\n${toText(printNftables(ruleset).transaction.commands)}`
-    })
-    .join('\n')
+type BackendName = (typeof BACKEND_NAMES)[number]
+
+function printText(pods: readonly (readonly [string, PodTarget])[], backend: BackendName): string {
+  const printed = pods.map(([name, { ruleset }]) => {
+    const heading = ruleset === undefined ? `# ${name}: no policy governs it` : `# ${name}`
+    return `${heading}\n${textOf(ruleset, backend)}`
+  })
+  return printed.join('\n')
 }
 
-function printJson(pods: readonly (readonly [string, PodTarget])[], issues: readonly Issue[]): string {
-  const printed = pods.map(([pod, { ruleset }]) => {
-    const { transaction, digest } = printNftables(ruleset)
-    return { pod, digest, ruleset: ruleset ?? null, ...transaction.toJSON() }
-  })
+function textOf(ruleset: Ruleset | undefined, backend: BackendName): string {
+  return backend === 'nftables'
+    ? toText(printNftables(ruleset).transaction.commands)
+    : bothFamiliesText(ruleset)
+}
+
+function printJson(
+  pods: readonly (readonly [string, PodTarget])[],
+  issues: readonly Issue[],
+  backend: BackendName,
+): string {
+  const printed = pods.map(([pod, { ruleset }]) => ({
+    pod,
+    ruleset: ruleset ?? null,
+    ...(backend === 'nftables' ? nftablesJson(ruleset) : printedJson(printIptables(ruleset))),
+  }))
   return `${JSON.stringify({ pods: printed, issues }, rangeAsText, 2)}\n`
+}
+
+function nftablesJson(ruleset: Ruleset | undefined): object {
+  const { transaction, digest } = printNftables(ruleset)
+  return { digest, ...transaction.toJSON() }
 }
 
 /** Ranges hold integers that JSON has no notation for. */

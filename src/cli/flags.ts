@@ -18,7 +18,7 @@ const text = (name: string, help: string): FlagSpec => ({ name, value: 'text', h
 const list = (name: string, help: string): FlagSpec => ({ name, value: 'list', help })
 const boolean = (name: string, help: string): FlagSpec => ({ name, value: 'boolean', help })
 
-export const BACKEND_NAMES: readonly ['nftables'] = ['nftables']
+export const BACKEND_NAMES: readonly ['nftables', 'iptables'] = ['nftables', 'iptables']
 
 /** Which cluster, which node, and what shapes the rules: flags that every command takes. */
 export const CLUSTER_FLAGS: readonly FlagSpec[] = [
@@ -30,11 +30,15 @@ export const CLUSTER_FLAGS: readonly FlagSpec[] = [
   text('master', 'URL of the Kubernetes API, in place of the one in the kubeconfig'),
   text('hostname-override', 'NAME of the node (default: $NODE_NAME, $K8S_NODE_NAME, the name of the host)'),
   list('network-plugins', 'CNI TYPES of the networks to enforce, comma separated (default: macvlan)'),
-  text('backend', 'nftables (default: nftables)'),
+  text('backend', 'nftables or iptables (default: nftables)'),
   boolean('accept-icmp', 'let all ICMP pass on governed interfaces'),
   boolean('accept-icmpv6', 'let all ICMPv6 pass on governed interfaces'),
   list('allow-ipv6-src-prefix', 'CIDRS that may send to and from governed interfaces'),
   list('allow-ipv6-dst-prefix', 'CIDRS that may be sent to, from and to governed interfaces'),
+  text('custom-v4-ingress-rule-file', 'FILE of rules, of iptables or nft, that come before the policies'),
+  text('custom-v4-egress-rule-file', 'the same for egress'),
+  text('custom-v6-ingress-rule-file', 'the same for IPv6'),
+  text('custom-v6-egress-rule-file', 'the same for egress over IPv6'),
 ]
 
 /** Where the pods' network namespaces are. */

@@ -2,13 +2,15 @@
 import { systemClock } from '../clock.ts'
 import { Cluster } from '../compile/cluster.ts'
 import { type Compilation, compile } from '../compile/compile.ts'
+import { NO_CUSTOM_RULES } from '../compile/custom-rules.ts'
 import type { Issue, Kind } from '../compile/model.ts'
 import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'
 import { KINDS } from '../watch/parse/object.ts'
+import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import type { Source } from '../watch/source.ts'
-import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
-import type { FlagValues } from './flags.ts'
+import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
+import { BACKEND_NAMES, type FlagValues } from './flags.ts'
 
 interface LoadedCluster {
   readonly cluster: Cluster
@@ -29,8 +31,18 @@ export async function loadAndCompile(
   const options = compileOptions(flags, node)
   const stop = new AbortController()
   const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
-  const loaded = await loadCluster((await openSources(flags, settings)).sources, stop)
-  return { ...loaded, compilation: compile(loaded.cluster, options) }
+  const custom = await readCustomRules(flags, stop.signal)
+  const { cluster, issues } = await loadCluster((await openSources(flags, settings)).sources, stop)
+  const compilation = compile(cluster, { ...options, custom: custom.rules })
+  return { cluster, issues: [...custom.issues, ...issues], compilation }
+}
+
+async function readCustomRules(flags: FlagValues, signal: AbortSignal): Promise<RuleFilesState> {
+  const files = ruleFiles(flags)
+  if (files.length === 0) return { rules: NO_CUSTOM_RULES, issues: [] }
+  const { readRuleFiles } = await import('../watch/rule-files/source.ts')
+  const backend = flags.oneOf('backend', BACKEND_NAMES, 'nftables')
+  return await readRuleFiles({ files, backend, clock: systemClock, signal })
 }
 
 /**

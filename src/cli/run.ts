@@ -1,14 +1,17 @@
 /** `mnpd run`: the daemon, put together from its flags. */
 import { openGenerations } from 'nftables-json/generation'
 import type { Logger } from 'pino'
+import type { Backend } from '../apply/backend.ts'
 import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
 import { systemClock } from '../clock.ts'
+import { NO_CUSTOM_RULES } from '../compile/custom-rules.ts'
 import { Daemon } from '../daemon.ts'
 import { serveEndpoints } from '../endpoints.ts'
+import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import { backendsOf } from './backends.ts'
-import { compileOptions, type Environment, nodeName, openSources } from './cluster-options.ts'
+import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
 import { openLog } from './log.ts'
 import { openLocator } from './open-locator.ts'
@@ -59,6 +62,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const daemon: Daemon = new Daemon({
     sources,
     compile: options,
+    customRules: await openRuleFiles(flags, backend.name, stop.signal),
     target: netnsTarget({
       locator: locatorOfNode,
       backend,
@@ -103,6 +107,22 @@ function stopOnSignals(log: Logger): AbortController {
     })
   }
   return stop
+}
+
+/** Each state of the custom rule files; where no file is named, that there are none. */
+async function openRuleFiles(
+  flags: FlagValues,
+  backend: Backend<unknown>['name'],
+  signal: AbortSignal,
+): Promise<AsyncIterable<RuleFilesState>> {
+  const files = ruleFiles(flags)
+  if (files.length === 0) return noRuleFiles()
+  const { watchRuleFiles } = await import('../watch/rule-files/source.ts')
+  return watchRuleFiles({ files, backend, clock: systemClock, signal })
+}
+
+async function* noRuleFiles(): AsyncGenerator<RuleFilesState> {
+  yield { rules: NO_CUSTOM_RULES, issues: [] }
 }
 
 function openDumps(flags: FlagValues, options: Omit<DumpsOptions, 'directory' | 'keep'>): Dumps | undefined {

@@ -4,6 +4,7 @@
  */
 import { dependsOnGovernedPod, resolveRule } from './allow.ts'
 import type { Cluster } from './cluster.ts'
+import type { CustomRules } from './custom-rules.ts'
 import { Members, takesPart } from './members.ts'
 import {
   type Attachment,
@@ -26,6 +27,7 @@ export interface CompileOptions {
   /** CNI types of networks that are enforced: `--network-plugins`. */
   readonly networkPlugins: ReadonlySet<string>
   readonly exemptions: Exemptions
+  readonly custom: CustomRules
 }
 
 /** What should stand in one local pod's netns; no ruleset: nothing of ours. */
@@ -70,14 +72,14 @@ class Compiler {
   readonly #cluster: Cluster
   readonly #members: Members
   readonly #policies: ReadonlyMap<string, readonly Policy[]>
-  readonly #exemptions: Exemptions
+  readonly #options: CompileOptions
   readonly #allows = new Map<Policy, Map<string, Allow>>()
   readonly #issues: Issue[] = []
   readonly #addressless = new Map<string, Issue>()
 
   constructor(cluster: Cluster, options: CompileOptions) {
     this.#cluster = cluster
-    this.#exemptions = options.exemptions
+    this.#options = options
     this.#members = new Members(cluster, options.networkPlugins)
     this.#policies = Map.groupBy(sortedByName(cluster.policies.values()), (policy) => policy.namespace)
   }
@@ -89,7 +91,8 @@ class Compiler {
     const policies = governing.map(({ policy }) => this.#policyRules(policy, pod))
     return {
       pod: nameOf(pod),
-      exemptions: this.#exemptions,
+      exemptions: this.#options.exemptions,
+      custom: this.#options.custom,
       policies,
       interfaces,
       ungoverned: ungovernedInterfaces(pod, interfaces),

@@ -39,6 +39,7 @@ import {
 import { DIRECTIONS, type Direction, type NamespacedName } from './model.ts'
 import type { Leg } from './nftables-allow.ts'
 import { fitComment } from './nftables-comment.ts'
+import { customChain } from './nftables-custom.ts'
 import type { GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
 
 /** The chains of what passes whatever the policies say. */
@@ -93,6 +94,8 @@ function printJumps(
   chain: string,
   leg: Leg,
 ): void {
+  const custom = customChain(ruleset, direction, leg)
+  if (custom !== undefined) table.addRule(chain, [jump(custom)], 'custom rules')
   for (const place of governed.isolatedBy[direction]) {
     const { policy } = ruleset.policies[place] as PolicyRules
     table.addRule(chain, [jump(policyChain(place, direction, leg))], fitComment(policy, ''))

@@ -44,6 +44,7 @@ import {
 import { DIRECTIONS, type Direction, type NamespacedName } from './model.ts'
 import { type Leg, printAllow, printRange } from './nftables-allow.ts'
 import { fitComment } from './nftables-comment.ts'
+import { printCustom } from './nftables-custom.ts'
 import { COMMON, judgesReplies, policyChain, printHooks, printInterface } from './nftables-interface.ts'
 import type { Exemptions, PolicyRules, Ruleset } from './ruleset.ts'
 
@@ -73,6 +74,7 @@ export function printNftables(ruleset: Ruleset | undefined): Printed {
     for (const direction of DIRECTIONS) printPolicy(table, place, policy, direction, legs)
   }
   for (const leg of legs) printCommon(table, ruleset.exemptions, leg)
+  printCustom(table, ruleset, legs)
   for (const governed of ruleset.interfaces) {
     for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction)
   }

@@ -4,16 +4,19 @@
  * It is fully resolved (selectors are addresses, excepts are ranges, names are numbers) and says nothing of tables,
  * chains or sets. A packet on a governed interface is judged so, in each direction that `interfaces` isolates:
  * replies, related ICMP errors, neighbour discovery and listener reports pass (semantics.md, D3 and D4), and what
- * `exemptions` name; else it passes if one of the policies listed for the interface allows it; else it is dropped.
+ * `exemptions` name; then the custom rules have their say; else it passes if one of the policies listed for the interface allows it; else it is dropped.
  * A reply is that of a connection which the other direction's policies allow, where they isolate that direction too.
  */
 import type { Address, AddressRange } from './address.ts'
+import type { CustomRules } from './custom-rules.ts'
 import type { Direction, NamespacedName } from './model.ts'
 import type { Protocol, ProtocolPorts } from './port.ts'
 
 export interface Ruleset {
   readonly pod: NamespacedName
   readonly exemptions: Exemptions
+  /** The operator's own rules, which come before the policies' on every governed interface. */
+  readonly custom: CustomRules
   /** The policies that govern the pod, by name; a policy's place here is its number in the printed rules. */
   readonly policies: readonly PolicyRules[]
   /** The governed interfaces, by name. */

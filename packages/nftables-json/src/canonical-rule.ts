@@ -3,6 +3,7 @@
  * - it drops `meta l4proto tcp` before `tcp dport`, and `meta nfproto ipv4` before `ip saddr`, however many
  *   matches lie between, but not across a counter, a log or a verdict map;
  * - it lists `meta l4proto tcp` with `th dport` as `tcp dport`;
+ * - it drops `meta nfproto ipv4` beside `meta l4proto icmp`, and `ipv6` beside `ipv6-icmp`;
  * - it joins matches on neighbouring bytes and lists them in the bytes' order: `tcp dport` and then
  *   `tcp sport` comes back the other way round, and `th sport` with `th dport` as one raw number.
  *
@@ -92,10 +93,17 @@ function runForm(
   if (lastForm === 'reject tcp reset') forms.push('meta l4proto == { 6 }')
   const implied = new Set(keysOf(run, last).flatMap((key) => impliedBy(key, known)))
   if (known.network !== undefined) implied.add(known.network)
+  for (const [l4, nf] of OF_ONE_FAMILY) if (forms.includes(l4)) implied.add(nf)
   if (lastForm.startsWith('reject icmp ')) implied.add('meta nfproto == { 2 }')
   if (lastForm.startsWith('reject icmpv6 ')) implied.add('meta nfproto == { 10 }')
   return [...new Set(forms)].filter((form) => !implied.has(form)).sort()
 }
+
+/** Transports of which nft takes the family for granted when it lists, though a packet of the other could have them. */
+const OF_ONE_FAMILY = [
+  ['meta l4proto == { 1 }', 'meta nfproto == { 2 }'],
+  ['meta l4proto == { 58 }', 'meta nfproto == { 10 }'],
+] as const
 
 function impliedBy(key: Expression, { l4: known, header = 'meta l4proto' }: Known): readonly string[] {
   return protocolsIn(key).flatMap((protocol) => {

@@ -122,6 +122,11 @@ export const RULES: Readonly<Record<string, readonly Statement[]>> = {
   ],
   'both addresses': [match(payload('ip', 'daddr'), '10.0.0.9'), match(saddr, '10.0.0.1'), accept],
   'the family before an address': [match(meta('nfproto'), 'ipv4'), match(saddr, '10.0.0.1'), accept],
+  'the family beside a transport that only it has': [
+    match(meta('nfproto'), 'ipv4'),
+    match(meta('l4proto'), 'icmp'),
+    accept,
+  ],
   'the family alone': [match(meta('nfproto'), 10), accept],
   'the family, a port and an address': [
     match(meta('nfproto'), 2),

@@ -8,6 +8,7 @@ import { toText } from 'nftables-json'
 import { describe, expect, test } from 'vitest'
 import { Cluster } from '../../../src/compile/cluster.ts'
 import { compile } from '../../../src/compile/compile.ts'
+import { NO_CUSTOM_RULES } from '../../../src/compile/custom-rules.ts'
 import { printNftables } from '../../../src/compile/nftables.ts'
 import { NO_EXEMPTIONS } from '../../../src/compile/ruleset.ts'
 import { describeIssue } from '../../../src/issue-log.ts'
@@ -32,7 +33,12 @@ async function print(file: string): Promise<string> {
   if (content.kind !== 'parsed') throw new Error(`${file}: ${content.kind}`)
   const cluster = new Cluster()
   for (const object of content.objects) cluster.apply({ kind: 'changed', object })
-  const options = { node: undefined, networkPlugins: new Set(['macvlan']), exemptions: NO_EXEMPTIONS }
+  const options = {
+    node: undefined,
+    networkPlugins: new Set(['macvlan']),
+    exemptions: NO_EXEMPTIONS,
+    custom: NO_CUSTOM_RULES,
+  }
   const { targets, issues } = compile(cluster, options)
   const pods = [...targets].map(([pod, { ruleset }]) =>
     ruleset === undefined
