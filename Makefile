@@ -5,11 +5,11 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src packages/*/src -name '*.ts') build.ts
-TIERS := unit kernel conformance kube runtime ovn
+TIERS := unit kernel conformance kube runtime ovn image
 ETCD := $(if $(KUBEBUILDER_ASSETS),,etcd-server etcd-client)
 RUN_PACKAGES := nftables iptables ipset conntrack iproute2 iputils-ping util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD) \
-	ovn-central ovn-host openvswitch-switch
+	ovn-central ovn-host openvswitch-switch buildah mmdebstrap ca-certificates
 
 .PHONY: help
 help: ## this list
@@ -43,7 +43,7 @@ bench: setup-test ## the measured figures, as ratios to a bare nft in the same r
 	@node bench/main.ts
 
 .PHONY: setup-test
-setup-test: test-packages build $(if $(KUBEBUILDER_ASSETS),,.cache/bin/kube-apiserver)
+setup-test: test-packages build $(if $(KUBEBUILDER_ASSETS),,.cache/bin/kube-apiserver) .cache/bin/kustomize
 
 .PHONY: packages test-packages
 packages:
@@ -69,3 +69,15 @@ node_modules/.bin/mnpd: node_modules/.stamp bin/mnpd
 .PHONY: clean
 clean: ## removes what was built, but not the caches
 	@rm -rf dist
+
+.cache/bin/kustomize: test/tools/kustomize/go.mod test/tools/kustomize/go.sum
+	@test/tools/build-kustomize $(CURDIR)/$@
+
+.PHONY: image
+image: setup ## the container image, as .cache/image/mnpd.tar
+	@test/tools/install-packages buildah mmdebstrap
+	@test/tools/build-image $(CURDIR)/.cache/image/mnpd.tar
+
+.PHONY: soak
+soak: setup-test ## made-up clusters from another seed each time, by rules and by packets
+	@SEED=$$RANDOM$$RANDOM test/tools/run-tiers unit kernel

@@ -71,10 +71,10 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'image',
           include: ['test/image/**/*.test.ts'],
-          globalSetup: ['test/build.ts'],
+          globalSetup: ['test/image/image-file.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
-          hookTimeout: 600_000,
+          hookTimeout: 180_000,
         },
       },
     ],

@@ -3,7 +3,7 @@ import { table } from '../src/cli/table.ts'
 
 export interface Figure {
   readonly name: string
-  readonly unit: 'ms' | 'MiB'
+  readonly unit: 'ms' | 'MiB' | 'packets'
   readonly samples: readonly number[]
   /** What one sample is divided by to give the ratio; absent for memory. */
   readonly yardstick?: Yardstick

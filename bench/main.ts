@@ -1,20 +1,27 @@
 /**
  * The measured figures. Times are ratios to a yardstick taken in the same run, since no two machines, nor two minutes of
- * one, are alike; the JSON is for whoever wants to compare. `node bench/main.ts latency` runs one part alone.
+ * one, are alike; the JSON is for whoever wants to compare. `node bench/main.ts latency` runs one part alone. New pods take
+ * minutes and are measured when asked for: `node bench/main.ts escapes escapes-gate`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { apiStore } from '../test/runtime/pod-store.ts'
+import { escapes } from './escapes.ts'
 import { type Figure, quantile, ratio, renderFigures } from './figures.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { start } from './start.ts'
 
-const PARTS = { latency, start, memory }
+type Part = () => Promise<readonly Figure[]>
+
+const PARTS: Readonly<Record<string, Part>> = { latency, start, memory }
+const ON_DEMAND: Readonly<Record<string, Part>> = { escapes, 'escapes-gate': () => escapes(apiStore, true) }
 const RESULT = join(import.meta.dirname, '../.cache/bench.json')
 
 const asked = process.argv.slice(2)
 const figures: Figure[] = []
-for (const [name, part] of Object.entries(PARTS)) {
+const parts = asked.length === 0 ? PARTS : { ...PARTS, ...ON_DEMAND }
+for (const [name, part] of Object.entries(parts)) {
   if (asked.length > 0 && !asked.includes(name)) continue
   console.error(`measuring: ${name}`)
   figures.push(...(await part()))

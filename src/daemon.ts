@@ -12,7 +12,7 @@ import type { Clock } from './clock.ts'
 import { Cluster } from './compile/cluster.ts'
 import { type Compilation, type CompileOptions, compile, type PodTarget } from './compile/compile.ts'
 import { NO_CUSTOM_RULES } from './compile/custom-rules.ts'
-import type { Issue, Kind } from './compile/model.ts'
+import type { Issue, Kind, NamespacedName } from './compile/model.ts'
 import { IssueLog } from './issue-log.ts'
 import type { DaemonStatus, Observer } from './metrics.ts'
 import { KINDS } from './watch/parse/object.ts'
@@ -27,6 +27,8 @@ export interface DaemonOptions {
   readonly target: Target<PodTarget>
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
+  /** Called when something was compiled or applied. */
+  readonly onProgress?: () => void
   readonly observer?: Observer | undefined
   readonly concurrency: number
   /** `--sync-period`. */
@@ -90,6 +92,16 @@ export class Daemon {
       await clock.sleep(syncPeriodMs, signal).catch(() => undefined)
       for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
     }
+  }
+
+  /** What is desired of the pod now stands, or nothing is desired of it. */
+  isAsDesired(pod: NamespacedName): boolean {
+    return this.#reconciler.isAsDesired(pod)
+  }
+
+  /** Somebody waits for this pod: it is looked at before those that are only looked at from time to time. */
+  hurry(pod: NamespacedName): void {
+    this.#reconciler.touch(pod, 'now')
   }
 
   /** The local pods and their rules as last compiled. */
@@ -174,6 +186,7 @@ export class Daemon {
     this.#reportIssues()
     this.#options.log.debug({ governed: governed.length }, 'compiled')
     this.#noteIdle()
+    this.#options.onProgress?.()
   }
 
   #note(key: string, outcome: Outcome): void {
@@ -181,6 +194,7 @@ export class Daemon {
     this.#options.observer?.applied(outcome)
     this.#reportIssues()
     this.#noteIdle()
+    this.#options.onProgress?.()
   }
 
   /** So that whoever follows the log need not guess when a change has been dealt with. */

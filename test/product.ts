@@ -31,5 +31,6 @@ export function compileAll(cluster: Cluster, networkPlugins: readonly string[]):
     networkPlugins: new Set(networkPlugins),
     exemptions: NO_EXEMPTIONS,
     custom: NO_CUSTOM_RULES,
+    logDrops: false,
   })
 }

@@ -8,8 +8,11 @@
  */
 import type { Compilation, PodTarget } from '../compile/compile.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
+import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Found, Governed, Printed } from './backend.ts'
 import { mismatches, withdrawn } from './claims.ts'
+import type { DropLog } from './drop-log.ts'
+import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { keepDirections } from './open-connections.ts'
@@ -22,8 +25,9 @@ export interface NetnsTargetOptions<Listed> {
   readonly others: readonly Backend<unknown>[]
   /** The pods of this node as last compiled, governed or not. */
   readonly compilation: () => Compilation
-  /** A number that changes with whatever is changed in a namespace; undefined where it cannot be told. */
-  readonly generation?: ((netns: string) => number | undefined) | undefined
+  /** Quick answers about namespaces, where they can be had. */
+  readonly kernel?: KernelView | undefined
+  readonly dropLog?: DropLog | undefined
   /** Told of each pod in which other rules stand now than before, or may. */
   readonly changed?: (key: string) => void
   /** Told of each pod in which somebody else had changed our rules, as they are put back. */
@@ -60,9 +64,11 @@ interface Stands {
   readonly kind: 'stands'
   /** See `Written`. */
   readonly generation: number | undefined
+  readonly remark?: string
 }
 
 const DONE: Outcome = { kind: 'done' }
+const ABSENT = { kind: 'absent' } as const
 
 export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target<PodTarget> {
   const { backend } = options
@@ -74,15 +80,18 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     await using netns = located.netns
     const known = written.get(key)?.netns === netns.id ? written.get(key) : undefined
     // Before anything is read: what is changed from here on is seen as a change at the next look.
-    const generation = options.generation?.(netns.path)
-    const found = known === undefined ? await backend.read(netns, signal) : undefined
+    const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
+    const untouched = known === undefined && options.kernel?.isUntouched(netns) === true
+    const found = known === undefined ? await (untouched ? ABSENT : backend.read(netns, signal)) : undefined
     const owner = otherOwner(backend, found, nameOf(pod))
     if (owner !== undefined) return failed(owner)
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
-    const printed = print({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
+    const ruleset = rulesetOf({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
+    const printed = backend.print(ruleset)
     const stands = await ensure({ key, netns, known, generation, found, printed, signal })
     if (stands.kind === 'failed') return stands
-    const left = known === undefined ? await clearOthers(pod, netns, signal) : undefined
+    options.dropLog?.set(key, ruleset?.logDrops === true ? netns : undefined)
+    const left = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
     if (left !== undefined) return failed(left)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)
@@ -95,7 +104,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
       attachments,
       mismatch,
     })
-    const remark = [lost?.remark, mismatch].filter((each) => each !== undefined).join('; ')
+    const remark = [lost?.remark, mismatch, stands.remark].filter((each) => each !== undefined).join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
   }
 
@@ -114,11 +123,17 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
     if (asBefore) options.drifted?.(key)
-    if (found?.kind === 'absent') await keepDirections(netns, signal)
+    const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
     const outcome = await printed.write(netns, signal)
     if (outcome.kind === 'failed') return outcome
     options.changed?.(key)
-    return { kind: 'stands', generation: undefined }
+    return { kind: 'stands', generation: undefined, ...(unkept === undefined ? {} : { remark: unkept }) }
+  }
+
+  async function keepConnections(netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
+    if (options.kernel?.hasConnections(netns) === false) return undefined
+    const reason = await keepDirections(netns, signal)
+    return reason && `who opened the connections of before is not known to the kernel: ${reason}`
   }
 
   /**
@@ -134,7 +149,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   ): Promise<string | undefined> {
     const asBefore = known?.attachments === pod.attachments && known.mismatch === undefined
     if (known?.digest !== digest || asBefore) return known?.mismatch
-    return await mismatches(options.compilation().rulesetOf(pod), pod, netns, signal)
+    return await mismatches(rulesetOf(pod), pod, netns, signal)
   }
 
   /** Ours stand by now, or nothing should. @returns why something is left */
@@ -150,6 +165,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
 
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
+    options.dropLog?.set(key, undefined)
     const outcome = await takeAway(key, signal)
     options.changed?.(key)
     return outcome
@@ -169,7 +185,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const left = await clearOthers(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
-    const printed = print({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
+    const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]
+    const printed = backend.print(rulesetOf({ ...pod, attachments }))
     const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal)
     return outcome.kind === 'done' && lost !== undefined && printed.governed.size > 0
       ? failed(lost.remark)
@@ -182,8 +199,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   }
 
   /** By the policies of the moment, which may be newer than the wish that led here. */
-  function print(pod: Pod): Printed<Listed> {
-    return backend.print(options.compilation().rulesetOf(pod))
+  function rulesetOf(pod: Pod): Ruleset | undefined {
+    return options.compilation().rulesetOf(pod)
   }
 
   function governedIn(found: Found<Listed> | undefined): Governed {

@@ -10,6 +10,7 @@
  *
  * Sockets of UDP that are not connected tell nobody's address and cannot be told of.
  */
+import { runByExeca } from 'nftables-json/run'
 import { parseAddress } from '../compile/address.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
@@ -19,25 +20,30 @@ const MOST_CONNECTIONS = 50_000
 /** Seconds that an entry waits for its first packet; conntrack's own times count from then on. */
 const TIMEOUT_S = 600
 
-/** Never rejects: where it cannot be done, connections are taken as the kernel sees them. */
-export async function keepDirections(netns: OpenNetns, signal: AbortSignal): Promise<void> {
-  try {
-    const entries = entriesOf(await runIn(netns, ['ss', '-H', '-t', '-u', '-a', '-n', '-O'], signal))
-    if (entries.length > 0) await runIn(netns, ['conntrack', '--load-file', '-'], signal, entries.join('\n'))
-  } catch {
-    // Without the programs, or with a namespace that is gone: the write that follows says what is to be said.
-  }
+/** @returns why it could not be done; connections are taken as the kernel sees them then */
+export async function keepDirections(netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
+  const sockets = await runIn(netns, ['ss', '-H', '-t', '-u', '-a', '-n', '-O'], signal)
+  if (sockets.kind === 'failed') return sockets.reason
+  const entries = entriesOf(sockets.stdout)
+  if (entries.length === 0) return undefined
+  const loaded = await runIn(netns, ['conntrack', '--load-file', '-'], signal, entries.join('\n'))
+  return loaded.kind === 'failed' ? loaded.reason : undefined
 }
 
+/** By a file as standard input: conntrack opens `/dev/stdin` anew, which no pipe of Node's lets it. */
 async function runIn(
   netns: OpenNetns,
   command: readonly string[],
   signal: AbortSignal,
-  input = '',
-): Promise<string> {
-  const { execa } = await import('execa')
-  const options = { timeout: 10_000, cancelSignal: signal, env: { LC_ALL: 'C' }, input }
-  return (await execa('nsenter', [`--net=${netns.path}`, ...command], options)).stdout
+  input?: string,
+): Promise<
+  { readonly kind: 'ran'; readonly stdout: string } | { readonly kind: 'failed'; readonly reason: string }
+> {
+  const options = { timeoutMs: 10_000, signal, ...(input === undefined ? {} : { input }) }
+  const ended = await runByExeca('nsenter', [`--net=${netns.path}`, ...command], options)
+  if (ended.kind === 'failed') return { kind: 'failed', reason: `${command[0]}: ${ended.reason}` }
+  if (ended.code === 0) return { kind: 'ran', stdout: ended.stdout }
+  return { kind: 'failed', reason: `${command[0]}: ${ended.stderr.trim() || `exit code ${ended.code}`}` }
 }
 
 interface Socket {

@@ -68,6 +68,8 @@ export class Reconciler<D> {
   readonly #options: ReconcilerOptions<D>
   readonly #work = new Map<string, Work<D>>()
   readonly #ready: string[] = []
+  /** Only to be looked at again: after everything that changed. */
+  readonly #later: string[] = []
   #running = 0
   #desired: ReadonlyMap<string, D> | undefined
   #pruned = false
@@ -95,8 +97,15 @@ export class Reconciler<D> {
   }
 
   /** Calls update again for one key, as if what it stands on had changed. */
-  touch(key: string): void {
-    if (this.#desired?.has(key)) this.#enqueue(key)
+  touch(key: string, when: 'now' | 'later' = 'later'): void {
+    if (this.#desired?.has(key)) this.#enqueue(key, when === 'now' ? this.#ready : this.#later)
+  }
+
+  /** Whether what is desired of the key now stands, or nothing is desired of it. */
+  isAsDesired(key: string): boolean {
+    if (this.#desired === undefined) return false
+    const work = this.#work.get(key)
+    return work === undefined || (work.outcome?.kind === 'done' && !work.stale)
   }
 
   /** Whether each key, and the prune, has had an outcome of what is desired of it now. */
@@ -109,7 +118,7 @@ export class Reconciler<D> {
 
   /** Nothing is being worked on or waits to be; what failed may wait for its next try. */
   get idle(): boolean {
-    return this.#running === 0 && this.#ready.length === 0
+    return this.#running === 0 && this.#ready.length + this.#later.length === 0
   }
 
   /** The keys that are not as desired, or that there is a remark on, with the outcome. */
@@ -140,17 +149,20 @@ export class Reconciler<D> {
     this.#enqueue(key)
   }
 
-  #enqueue(key: string): void {
+  #enqueue(key: string, queue: string[] = this.#ready): void {
     const work = this.#work.get(key)
-    if (work === undefined || work.pending) return
+    if (work === undefined) return
+    const place = this.#later.indexOf(key)
+    if (work.pending && (place < 0 || queue === this.#later)) return
+    if (place >= 0) this.#later.splice(place, 1)
     work.pending = true
-    if (!work.running) this.#ready.push(key)
+    if (!work.running) queue.push(key)
     this.#pump()
   }
 
   #pump(): void {
     while (this.#running < this.#options.concurrency && !this.#options.signal.aborted) {
-      const key = this.#ready.shift()
+      const key = this.#ready.shift() ?? this.#later.shift()
       if (key === undefined) return
       void this.#run(key)
     }
@@ -202,7 +214,6 @@ export class Reconciler<D> {
   #settle(key: string, work: Work<D>, outcome: Outcome): void {
     work.outcome = outcome
     work.stale = work.pending
-    this.#options.onOutcome(key, outcome)
     if (work.pending) {
       this.#ready.push(key)
     } else if (outcome.kind === 'failed') {
@@ -210,6 +221,7 @@ export class Reconciler<D> {
     } else if (work.wish.kind !== 'update') {
       this.#work.delete(key)
     }
+    this.#options.onOutcome(key, outcome)
   }
 
   async #retry(key: string, work: Work<D>): Promise<void> {

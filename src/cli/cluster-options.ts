@@ -28,6 +28,7 @@ export function compileOptions(flags: FlagValues, node: string | undefined): Fla
   return {
     node,
     networkPlugins: new Set(plugins.length > 0 ? plugins : ['macvlan']),
+    logDrops: flags.boolean('log-drops'),
     exemptions: {
       icmp: flags.boolean('accept-icmp'),
       icmpv6: flags.boolean('accept-icmpv6'),

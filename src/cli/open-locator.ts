@@ -1,7 +1,9 @@
 /** How pods' network namespaces are found, from the flags. */
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
+import type { SearchingLocator } from '../apply/netns/search-locator.ts'
 import type { Compilation } from '../compile/compile.ts'
+import { type Backends, backendsOf } from './backends.ts'
 import { badValue, type FlagValues } from './flags.ts'
 
 /** Where it is said what was found. */
@@ -10,7 +12,9 @@ export interface Notices {
   warn(fields: object, text: string): void
 }
 
-export type LocatorOf = (localPods: () => Compilation['targets']) => NetnsLocator
+export type LocatorOf = (
+  localPods: () => Compilation['targets'],
+) => NetnsLocator & Partial<Pick<SearchingLocator, 'announced'>>
 
 /**
  * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
@@ -28,8 +32,7 @@ export async function openLocator(
   const endpoint =
     named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
   if (endpoint !== undefined) {
-    const runtime = await openRuntime(endpoint, view, hostPrefix, resources)
-    return () => runtime
+    return await openRuntime({ endpoint, hostPrefix, view, backends: backendsOf(flags) }, resources)
   }
   return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
 }
@@ -48,19 +51,32 @@ async function probeEndpoint(hostPrefix: string, log: Notices): Promise<string |
   return undefined
 }
 
+interface RuntimeOptions {
+  readonly endpoint: string
+  readonly hostPrefix: string
+  readonly view: HostView
+  readonly backends: Backends
+}
+
 async function openRuntime(
-  endpoint: string,
-  view: HostView,
-  hostPrefix: string,
+  { endpoint, hostPrefix, view, backends }: RuntimeOptions,
   resources: AsyncDisposableStack,
-): Promise<NetnsLocator> {
-  const [{ connectCri }, { parseEndpoint }, { runtimeLocator }] = await Promise.all([
-    import('../apply/netns/cri.ts'),
-    import('../apply/netns/cri-endpoint.ts'),
-    import('../apply/netns/locate.ts'),
-  ])
+): Promise<LocatorOf> {
+  const [{ connectCri }, { parseEndpoint }, { netnsSearch }, { searchingLocator }, { ownerBy }] =
+    await Promise.all([
+      import('../apply/netns/cri.ts'),
+      import('../apply/netns/cri-endpoint.ts'),
+      import('../apply/netns/search.ts'),
+      import('../apply/netns/search-locator.ts'),
+      import('../apply/netns/search-owner.ts'),
+    ])
   const parsed = parseEndpoint(endpoint, hostPrefix)
   if (parsed.kind === 'invalid')
     throw badValue('container-runtime-endpoint', endpoint, 'the path of a unix socket')
-  return runtimeLocator(resources.use(connectCri({ endpoint, hostPrefix })), view)
+  const runtime = resources.use(connectCri({ endpoint, hostPrefix }))
+  const ownerOf = ownerBy([backends.backend, ...backends.others])
+  return (targets) => {
+    const localPods = () => [...targets().values()].map(({ pod }) => pod)
+    return searchingLocator({ runtime, view, search: netnsSearch({ view, localPods, ownerOf }) })
+  }
 }

@@ -1,9 +1,12 @@
 /** `mnpd run`: the daemon, put together from its flags. */
-import { openGenerations } from 'nftables-json/generation'
 import type { Logger } from 'pino'
 import type { Backend } from '../apply/backend.ts'
+import { DropLog } from '../apply/drop-log.ts'
 import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
+import { hostView } from '../apply/netns/cri-host.ts'
+import type { Gate } from '../apply/netns/gate.ts'
+import { openKernelView } from '../apply/netns/kernel.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
 import { systemClock } from '../clock.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom-rules.ts'
@@ -14,7 +17,7 @@ import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
 import { openLog } from './log.ts'
-import { openLocator } from './open-locator.ts'
+import { type LocatorOf, openLocator } from './open-locator.ts'
 
 export const RUN_HELP: string = `mnpd run: enforces the MultiNetworkPolicies on this node's pods until it is told to end.
 
@@ -58,7 +61,11 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     log,
     signal: stop.signal,
   })
+  const kernel = await openKernelView()
+  if (kernel === undefined && options.logDrops)
+    log.warn('--log-drops: koffi cannot be loaded; drops are not logged')
   const metrics = bindAddress && new (await import('../metrics.ts')).Metrics(() => daemon.status)
+  let gate: Gate | undefined
   const daemon: Daemon = new Daemon({
     sources,
     compile: options,
@@ -68,7 +75,8 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
       backend,
       others,
       compilation: () => daemon.compilation,
-      generation: backend.name === 'nftables' ? await openGenerations() : undefined,
+      kernel,
+      dropLog: kernel && new DropLog(kernel.access, log, systemClock, stop.signal),
       changed: (key) => dumps?.request(key),
       drifted: (key) => {
         metrics?.drifted()
@@ -77,6 +85,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     }),
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
+    onProgress: () => gate?.poke(),
     concurrency: CONCURRENCY,
     syncPeriodMs,
     clock: systemClock,
@@ -87,6 +96,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
     resources.use(await serveEndpoints(bindAddress, endpoints))
   }
+  gate = await openGate(flags, daemon, locatorOfNode, log, stop.signal)
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
   try {
     await daemon.run()
@@ -95,6 +105,33 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   }
   log.info('ended; the rules stay')
   return 0
+}
+
+/** `--new-pod-gate`: sandboxes wait for their rules. */
+async function openGate(
+  flags: FlagValues,
+  daemon: Daemon,
+  locator: ReturnType<LocatorOf>,
+  log: Logger,
+  signal: AbortSignal,
+): Promise<Gate | undefined> {
+  const directory = flags.text('new-pod-gate')
+  if (directory === undefined) return undefined
+  const { Gate } = await import('../apply/netns/gate.ts')
+  const view = hostView(flags.text('host-prefix') ?? '')
+  const gate = new Gate({
+    directory: await view.resolve(directory),
+    view,
+    podOf: (name) => daemon.compilation.targets.get(name)?.pod,
+    isAsDesired: (name) => daemon.isAsDesired(name),
+    announce: async (name, uid, path) => {
+      await locator.announced?.(name, uid, path)
+      daemon.hurry(name)
+    },
+    signal,
+  })
+  gate.run().catch((error: unknown) => log.error({ directory }, `--new-pod-gate: out of order: ${error}`))
+  return gate
 }
 
 /** Aborts at the first SIGTERM or SIGINT. */

@@ -28,6 +28,8 @@ export interface CompileOptions {
   readonly networkPlugins: ReadonlySet<string>
   readonly exemptions: Exemptions
   readonly custom: CustomRules
+  /** `--log-drops`: of all pods, whatever their namespace says. */
+  readonly logDrops: boolean
 }
 
 /** What should stand in one local pod's netns; no ruleset: nothing of ours. */
@@ -93,6 +95,7 @@ class Compiler {
       pod: nameOf(pod),
       exemptions: this.#options.exemptions,
       custom: this.#options.custom,
+      logDrops: this.#options.logDrops || this.#cluster.namespaces.get(pod.namespace)?.logDrops === true,
       policies,
       interfaces,
       ungoverned: ungovernedInterfaces(pod, interfaces),

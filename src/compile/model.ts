@@ -42,6 +42,8 @@ export interface Namespace {
   readonly kind: 'Namespace'
   readonly name: string
   readonly labels: Labels
+  /** The annotation `multi-networkpolicyd/log-drops`. */
+  readonly logDrops: boolean
   readonly issues: readonly Issue[]
 }
 

@@ -1,7 +1,7 @@
 /**
  * What one rule of a policy allows, as nft matches: named sets for peers, so that a packet's cost does not grow with
- * their number, and ports beside them. Pod addresses are in hash sets, CIDRs in interval sets: adding one pod's address
- * to a set of intervals costs a reading of the whole set.
+ * their number, and ports beside them. Pod addresses are in hash sets, and CIDRs apart from them, in an interval set if they
+ * are many: adding one pod's address to a set of intervals costs a reading of the whole set.
  *
  *     ip saddr @policy-0-ingress-0-pods-v4 tcp dport { 80, 443 }
  *     ip daddr . meta l4proto . th dport @policy-0-egress-1-endpoints-v4
@@ -37,6 +37,12 @@ import { isAllPorts, type PortRange, type ProtocolPorts } from './port.ts'
 import type { Allow, PeerSet, PortSet } from './ruleset.ts'
 
 type Matches = readonly Statement[]
+
+/**
+ * Up to that many ranges are rules of their own. In the microseconds after a commit the kernel (6.18) finds nothing in a
+ * new set of intervals, and what it allows would be dropped.
+ */
+const MOST_PLAIN = 8
 
 /** Which packets of a connection a rule is to match: those of who opened it, or the replies. */
 export type Leg = 'original' | 'reply'
@@ -77,10 +83,13 @@ function printPeers(
     const [first] = ranges
     if (first !== undefined && wholeFamily(first))
       return [onBoth(() => [match(meta('nfproto'), family === 4 ? 'ipv4' : 'ipv6')])]
+    const blocks = ranges.map(printRange)
     return [
       ...printSet(table, `${name}-pods-v${family}`, family, [], addresses),
-      ...printSet(table, `${name}-blocks-v${family}`, family, ['interval'], ranges.map(printRange)),
-    ].map((set) => onBoth((leg) => [match(peerField(family, direction, leg), set)]))
+      ...(blocks.length <= MOST_PLAIN
+        ? blocks
+        : printSet(table, `${name}-blocks-v${family}`, family, ['interval'], blocks)),
+    ].map((peer) => onBoth((leg) => [match(peerField(family, direction, leg), peer)]))
   })
 }
 
@@ -107,15 +116,24 @@ export function printRange(addresses: AddressRange): Expression {
 }
 
 function printPorts(ports: PortSet): readonly BothLegs[] {
-  return ports.kind === 'any' ? [onBoth(() => [])] : ports.ports.map(printProtocol)
+  return ports.kind === 'any' ? [onBoth(() => [])] : ports.ports.flatMap(printProtocol)
 }
 
-function printProtocol({ protocol, ranges }: ProtocolPorts): BothLegs {
+function printProtocol({ protocol, ranges }: ProtocolPorts): readonly BothLegs[] {
   const name = protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'
-  if (isAllPorts(ranges)) return onBoth(() => [match(meta('l4proto'), name)])
+  if (isAllPorts(ranges)) return [onBoth(() => [match(meta('l4proto'), name)])]
+  const single = ranges.filter(({ first, last }) => first === last)
+  const wide = ranges.filter((each) => !single.includes(each))
+  const separate = wide.length <= MOST_PLAIN ? [single, ...wide.map((each) => [each])] : [ranges]
+  return separate
+    .filter((some) => some.length > 0)
+    .map((some) => onBoth((leg) => [printPort(name, some, leg)]))
+}
+
+function printPort(protocol: 'tcp' | 'udp' | 'sctp', ranges: readonly PortRange[], leg: Leg): Statement {
   const [first, ...others] = ranges.map(printPortRange)
   const port = others.length === 0 && first !== undefined ? first : anonymousSet(ranges.map(printPortRange))
-  return onBoth((leg) => [match(payload(name, portField(leg)), port)])
+  return match(payload(protocol, portField(leg)), port)
 }
 
 function printPortRange({ first, last }: PortRange): Expression {

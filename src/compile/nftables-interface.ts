@@ -28,14 +28,16 @@ import {
   goto_,
   interfaceNameProblem,
   jump,
+  limit,
+  log,
   match,
   meta,
   type Statement,
   type TableHandle,
-  vmap,
   wildcard,
   wildcardStart,
 } from 'nftables-json'
+import { DROP_LOG_GROUP, DROP_LOG_RATE, dropLogPrefix } from './drop-log.ts'
 import { DIRECTIONS, type Direction, type NamespacedName } from './model.ts'
 import type { Leg } from './nftables-allow.ts'
 import { fitComment } from './nftables-comment.ts'
@@ -69,6 +71,11 @@ export function printInterface(
   table.addRule(chain, [...isReply, judgesReplies(governed) ? jump(replies) : accept])
   table.addRule(chain, [jump(COMMON.original)], fitComment(networksText(governed.networks), ''))
   printJumps(table, ruleset, governed, direction, chain, 'original')
+  if (ruleset.logDrops) {
+    const { rate, per, burst } = DROP_LOG_RATE
+    const prefix = dropLogPrefix(direction, governed.name)
+    table.addRule(chain, [limit(rate, per, burst), log({ prefix, group: DROP_LOG_GROUP })], 'log of drops')
+  }
   table.addRule(chain, [counter(), drop], 'no policy allows it')
 }
 
@@ -118,16 +125,17 @@ export function printHooks(table: TableHandle, ruleset: Ruleset): void {
   }
 }
 
+/**
+ * A rule an interface, and no verdict map: while the kernel commits the next table, a packet that is in the old one finds
+ * the old map empty (its elements go at once, the rules when the packet has passed), and would be let through.
+ */
 function printDispatch(ruleset: Ruleset, direction: Direction): readonly (readonly Statement[])[] {
   const isolated = ruleset.interfaces.filter((governed) => governed.isolatedBy[direction].length > 0)
   const named = isolated.filter(({ name }) => interfaceNameProblem(name) === undefined)
   const unnamed = isolated.filter((governed) => !named.includes(governed))
   const key = meta(direction === 'ingress' ? 'iifname' : 'oifname')
-  const targets = named.map(
-    ({ name }) => [name, goto_(interfaceChain(name, direction))] as [string, ReturnType<typeof goto_>],
-  )
   return [
-    ...(targets.length === 0 ? [] : [[vmap(key, targets)]]),
+    ...named.map(({ name }) => [match(key, name), goto_(interfaceChain(name, direction))]),
     ...unnamed.map(({ name }) => [
       ...matchUnnamed(key, name, ruleset),
       goto_(interfaceChain(name, direction)),

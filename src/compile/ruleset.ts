@@ -17,6 +17,8 @@ export interface Ruleset {
   readonly exemptions: Exemptions
   /** The operator's own rules, which come before the policies' on every governed interface. */
   readonly custom: CustomRules
+  /** Whether what is dropped is logged (`--log-drops`, or the namespace's annotation). */
+  readonly logDrops: boolean
   /** The policies that govern the pod, by name; a policy's place here is its number in the printed rules. */
   readonly policies: readonly PolicyRules[]
   /** The governed interfaces, by name. */

@@ -12,7 +12,7 @@ import { type KubeObject, Manifests } from '../manifests.ts'
 export type Backend = 'nftables' | 'iptables'
 
 /** Every suite runs once on each. */
-export const BACKENDS: readonly Backend[] = ['nftables']
+export const BACKENDS: readonly Backend[] = ['nftables', 'iptables']
 
 /** What the pods of every suite serve, TCP and UDP. */
 const PORTS: readonly number[] = [80, 81]

@@ -4,11 +4,15 @@
  * with the channel, so that no agent outlives the process that made the lab.
  */
 import { flushCompileCache } from 'node:module'
+import { collect, collected } from './agent/collect.ts'
 import { closeConnection, connectionState, openConnection } from './agent/connection.ts'
+import { entertain, entertained } from './agent/entertain.ts'
+import { dam, pour, poured, pouredAt } from './agent/pour.ts'
 import { probe } from './agent/probe.ts'
 import { receive, received } from './agent/receive.ts'
 import { halt, send, sent } from './agent/send.ts'
 import { serve } from './agent/serve.ts'
+import { openTransfer, transferState } from './agent/transfer.ts'
 import type { Commands, Question, Reply } from './protocol.ts'
 
 type Handlers = {
@@ -25,6 +29,16 @@ const handlers: Handlers = {
   send,
   sent,
   halt,
+  collect,
+  collected,
+  pour,
+  poured,
+  pouredAt,
+  dam,
+  entertain,
+  entertained,
+  transfer: openTransfer,
+  transferred: transferState,
   connect: openConnection,
   connection: connectionState,
   close: closeConnection,

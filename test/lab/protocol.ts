@@ -41,6 +41,36 @@ export interface ConnectionState {
   readonly closed?: { readonly at: number; readonly reason: string }
 }
 
+/** From the first number up to, and without, the second. */
+export type NumberRange = readonly [from: number, to: number]
+
+/** Where packets of a steady stream go. */
+export interface PourTarget {
+  readonly address: string
+  readonly port: number
+}
+
+/**
+ * What a transfer is: `to server` and `to client` send one way only, whatever the other side says, and `echo` sends a
+ * question and waits for its answer.
+ */
+export type TransferKind = 'to server' | 'to client' | 'echo'
+
+export interface TransferSpec {
+  readonly protocol: 'tcp' | 'udp'
+  readonly kind: TransferKind
+  readonly to: string
+  readonly port: number
+}
+
+export interface TransferState {
+  readonly address: string
+  readonly port: number
+  readonly lastAt: number | null
+  /** Set once it ended: `end` or the errno. */
+  readonly closed?: string
+}
+
 export interface Commands {
   /** Opens echo services on all addresses the pod has now; those already open stay. */
   serve: { ask: { readonly tcp: readonly number[]; readonly udp: readonly number[] }; answer: null }
@@ -67,6 +97,48 @@ export interface Commands {
   sent: { ask: { readonly stream: number; readonly since: number }; answer: readonly number[] }
   /** Stops the sending. */
   halt: { ask: { readonly stream: number }; answer: null }
+  /** Starts to collect a steady stream, on sockets of its own. */
+  collect: { ask: { readonly stream: number; readonly targets: readonly PourTarget[] }; answer: null }
+  /** What arrived of a stretch of the stream, and what all its sockets' buffers ever lost. */
+  collected: {
+    ask: { readonly stream: number; readonly since: number; readonly to: number }
+    answer: { readonly arrived: readonly NumberRange[]; readonly overflowed: number }
+  }
+  /** Starts to send a steady stream, in turn to each target. */
+  pour: {
+    ask: {
+      readonly stream: number
+      readonly targets: readonly PourTarget[]
+      readonly packetsPerSecond: number
+    }
+    answer: null
+  }
+  /** The number of the next packet, and what never met a rule, from a number on. */
+  poured: {
+    ask: { readonly stream: number; readonly since: number }
+    answer: {
+      readonly next: number
+      readonly now: number
+      readonly unsent: readonly NumberRange[]
+    }
+  }
+  pouredAt: {
+    ask: { readonly stream: number; readonly numbers: readonly number[] }
+    answer: readonly number[]
+  }
+  /** Stops a steady stream. */
+  dam: { ask: { readonly stream: number }; answer: null }
+  /** Opens, on all addresses, TCP and UDP services that transfers are made to. */
+  entertain: { ask: { readonly ports: Readonly<Record<TransferKind, number>> }; answer: null }
+  /** Opens a transfer to a service, and keeps it going. */
+  transfer: { ask: TransferSpec & { readonly transfer: number }; answer: null }
+  /** When data last came, at the end where the transfer was opened, and what became of it. */
+  transferred: { ask: { readonly transfer: number }; answer: TransferState }
+  /** When data last came to a service from that address and port. */
+  entertained: {
+    ask: { readonly protocol: 'tcp' | 'udp'; readonly address: string; readonly port: number }
+    answer: { readonly lastAt: number | null }
+  }
   connect: { ask: ConnectionSpec & { readonly connection: number }; answer: null }
   connection: { ask: { readonly connection: number }; answer: ConnectionState }
   close: { ask: { readonly connection: number }; answer: null }

@@ -7,6 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { type CriClient, openClient } from '../../src/apply/netns/cri-client.ts'
 import { listPodSandbox, type Method } from '../../src/apply/netns/cri-messages.ts'
+import { GATE_PLUGIN, type GatePluginOptions, installGatePlugin } from '../../src/apply/netns/gate-plugin.ts'
 import {
   createContainer,
   imageStatus,
@@ -17,6 +18,7 @@ import {
   stopPodSandbox,
 } from './cri-calls.ts'
 import { busyboxImage, imageName } from './image.ts'
+import { type Annotate, type Multus, multusType, startMultus } from './multus.ts'
 import {
   type Attachment,
   attach,
@@ -68,13 +70,26 @@ const endpoint = '/run/containerd/containerd.sock'
 const configFile = '/run/containerd.toml'
 const logFile = '/run/containerd.log'
 
-export async function startContainerd(): Promise<Containerd> {
+export interface ContainerdOptions {
+  /**
+   * Has multus attach the secondary networks and write network-status while the sandbox is made, as on a real node;
+   * without it they are attached when the sandbox is there.
+   */
+  readonly annotate?: Annotate
+  /** Has the daemon's own CNI plugin run after multus. */
+  readonly gate?: GatePluginOptions | undefined
+}
+
+export async function startContainerd({ annotate, gate }: ContainerdOptions = {}): Promise<Containerd> {
   await using started = new AsyncDisposableStack()
   const node = started.use(await startNode())
+  const multus = annotate && started.use(await startMultus(node, annotate))
   const socketPath = () => Promise.resolve(node.root + endpoint)
   const client = started.use(openClient({ socketPath, deadlineMs: 60_000 }))
-  await layNetworks(node)
-  await writeFile(node.root + configFile, config)
+  if (multus !== undefined && gate !== undefined) await installGatePlugin(multus.pluginDirectory, gate)
+  const last = gate === undefined ? [] : [{ type: GATE_PLUGIN }]
+  await layNetworks(node, multus && [{ type: multusType }, ...last])
+  await writeFile(node.root + configFile, config(multus?.pluginDirectory ?? cniPlugins))
   const daemon = daemonOn(node, client)
   await daemon.start()
   const ctr = (...args: readonly string[]) => node.run('ctr', ['--namespace', 'k8s.io', ...args])
@@ -85,7 +100,7 @@ export async function startContainerd(): Promise<Containerd> {
     endpoint,
     ctr,
     ...daemon,
-    ...pods(node, client, ctr),
+    ...pods(node, client, ctr, multus),
     [Symbol.asyncDispose]: () => all.disposeAsync(),
   }
 }
@@ -121,13 +136,18 @@ async function importImage(node: Node, client: CriClient): Promise<void> {
 
 type Pods = Pick<Containerd, 'runPod' | 'stopPod' | 'removePod' | 'runContainer'>
 
-function pods(node: Node, client: CriClient, ctr: Containerd['ctr']): Pods {
+function pods(node: Node, client: CriClient, ctr: Containerd['ctr'], multus: Multus | undefined): Pods {
   return {
     async runPod(spec) {
+      multus?.expect(spec)
       const { podSandboxId: sandboxId } = await must(client, runPodSandbox, {
         config: sandboxConfig(node, spec),
       })
       const netns = netnsOf(JSON.parse(await ctr('containers', 'info', sandboxId)))
+      if (multus !== undefined) {
+        const secondary = multus.attachmentsOf(sandboxId).slice(1)
+        return { spec, sandboxId, netns, attachments: secondary }
+      }
       const attachments: Attachment[] = []
       for (const [index, plugin] of (spec.networks ?? []).entries()) {
         attachments.push(await attach(node, plugin, { sandboxId, netns, interface: `net${index + 1}` }))
@@ -162,7 +182,7 @@ function sandboxConfig(node: Node, spec: PodSpec): PodSandboxConfig {
       ['io.kubernetes.pod.name', name],
       ['io.kubernetes.pod.uid', uid],
     ]),
-    linux: { cgroupParent: node.cgroupParent, securityContext: { namespaceOptions } },
+    linux: { cgroupParent: `${node.cgroupParent}/pod${uid}`, securityContext: { namespaceOptions } },
   }
 }
 
@@ -201,7 +221,7 @@ async function untilAnswered<Q, A>(
  * `native` copies instead of mounting, so that any file system will do; scores below zero for the
  * out-of-memory killer need a capability that sandboxed test machines lack.
  */
-const config = `
+const config = (pluginDirectory: string): string => `
 version = 2
 disabled_plugins = ["io.containerd.snapshotter.v1.overlayfs", "io.containerd.snapshotter.v1.devmapper"]
 [grpc]
@@ -217,6 +237,6 @@ disabled_plugins = ["io.containerd.snapshotter.v1.overlayfs", "io.containerd.sna
 [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
   SystemdCgroup = false
 [plugins."io.containerd.grpc.v1.cri".cni]
-  bin_dir = "${cniPlugins}"
+  bin_dir = "${pluginDirectory}"
   conf_dir = "${cniConfigDirectory}"
 `

@@ -11,7 +11,7 @@ import { type ProcessResult, type RunProcess, runByExeca } from './process.ts'
 import type { Transaction } from './transaction.ts'
 import type { TableKey } from './types.ts'
 
-export type { ProcessOptions, ProcessResult, RunProcess } from './process.ts'
+export { type ProcessOptions, type ProcessResult, type RunProcess, runByExeca } from './process.ts'
 
 export type RunOptions = {
   /** The path of a network namespace, `/proc/123/ns/net` or a bind mount; without one, the process's own. */

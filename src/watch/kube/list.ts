@@ -62,6 +62,15 @@ export async function list<T>(
   }
 }
 
+/** The version that the store stands at now, asked for by a list of one object. Throws when the signal aborts. */
+export async function newestVersion<T>(
+  request: Omit<ListRequest<T>, 'pageSize' | 'from'>,
+  signal: AbortSignal,
+): Promise<string | Expired | Failure> {
+  const page = await readPage({ ...request, pageSize: 1, from: 'latest' }, undefined, () => undefined, signal)
+  return 'kind' in page ? page : page.resourceVersion
+}
+
 /** What decode threw, by the object's name. */
 export function undecodable(resource: Resource, raw: unknown, error: unknown): Failure {
   const { metadata } = (raw ?? {}) as { metadata?: { namespace?: unknown; name?: unknown } | null }

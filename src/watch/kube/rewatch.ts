@@ -4,7 +4,7 @@
  * which mean that an event may be lost.
  */
 import { type Failure, failure } from './failure.ts'
-import { undecodable } from './list.ts'
+import { newestVersion, undecodable } from './list.ts'
 import { type Events, pause, type Reflector, rest, type Start } from './pace.ts'
 import { type WatchEnd, type WatchEvent, watch } from './watch.ts'
 
@@ -38,11 +38,16 @@ interface Place {
   lines: number
   /** Whether the next watch is a short one, because the last one was mute. */
   probing: boolean
+  /**
+   * Whether the server was lost sight of. Its store may have been restored to an older state meanwhile, and a watch from a
+   * version that it has not reached yet is accepted and brings nothing.
+   */
+  doubted: boolean
 }
 
 /** Throws when the signal aborts. */
 export async function* watchUntilRelist<T>(reflector: Reflector<T>, start: Start): Events<T> {
-  const place: Place = { resourceVersion: start.resourceVersion, lines: 0, probing: false }
+  const place: Place = { resourceVersion: start.resourceVersion, lines: 0, probing: false, doubted: false }
   while (reflector.clock.now() < start.relistAt) {
     const next = yield* watchAndJudge(reflector, place, start)
     if (next === 'list') return
@@ -55,6 +60,15 @@ async function* watchAndJudge<T>(
   start: Start,
 ): Events<T, 'watch' | 'list'> {
   const { clock, resource, health } = reflector
+  if (place.doubted) {
+    const newest = await newestVersion(reflector, reflector.signal)
+    if (typeof newest !== 'string' && newest.kind === 'failed') {
+      yield* pause(reflector, { ...newest, stage: 'open' })
+      return 'watch'
+    }
+    if (typeof newest !== 'string' || isOlder(newest, place.resourceVersion)) return 'list'
+    place.doubted = false
+  }
   const { lines, probing } = place
   const openedAt = clock.now()
   const timeoutSeconds = secondsOf(reflector, probing, start.relistAt - openedAt)
@@ -63,6 +77,7 @@ async function* watchAndJudge<T>(
   place.probing = end.kind === 'mute' && !probing
   switch (end.kind) {
     case 'failed':
+      place.doubted = true
       yield* pause(reflector, end)
       return end.next
     case 'expired': {
@@ -142,4 +157,10 @@ async function* tellOne<T>(
   }
   yield { kind: event.kind, object }
   return undefined
+}
+
+/** Versions are numbers that grow (Kubernetes' API concepts, since 1.35 by contract); what is none tells nothing. */
+function isOlder(version: string, than: string): boolean {
+  const number = /^[0-9]+$/
+  return number.test(version) && number.test(than) && BigInt(version) < BigInt(than)
 }

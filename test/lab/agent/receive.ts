@@ -56,7 +56,7 @@ async function nextTurn(): Promise<void> {
  *      sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
  *     211: 0100000A:1388 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 12345 2 0 0
  */
-async function overflows(port: number): Promise<number> {
+export async function overflows(port: number): Promise<number> {
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
   const tables = await Promise.all(['udp', 'udp6'].map((table) => readFile(`/proc/net/${table}`, 'utf8')))
   return tables

@@ -38,6 +38,7 @@ async function print(file: string): Promise<string> {
     networkPlugins: new Set(['macvlan']),
     exemptions: NO_EXEMPTIONS,
     custom: NO_CUSTOM_RULES,
+    logDrops: false,
   }
   const { targets, issues } = compile(cluster, options)
   const pods = [...targets].map(([pod, { ruleset }]) =>

@@ -223,6 +223,13 @@ describe('a watch that brings what is no event', () => {
   })
 })
 
+/** After a watch broke, one object is listed to learn the version that the store is at. */
+async function storeIsAt(server: ScriptedServer, version: string): Promise<void> {
+  const asked = await server.next()
+  expect(asked.query).toMatchObject({ limit: '1' })
+  asked.answer(200, podList(version, []))
+}
+
 describe('a watch that breaks', () => {
   test('after an event goes on from there, with no list', async () => {
     await using s = await scene()
@@ -234,10 +241,23 @@ describe('a watch that breaks', () => {
     watch.reset()
     expect(await said).toMatchObject({ kind: 'failing', phase: 'watch' })
     const recovered = s.next()
+    await storeIsAt(s.server, '8')
     const again = await s.server.next()
     expect(again.query).toMatchObject({ watch: '1', resourceVersion: '8' })
     again.open().events(event('BOOKMARK', pod('', '9')))
     expect(await recovered).toEqual({ kind: 'recovered' })
+  })
+
+  test('while the store was restored to an older state is followed by a list', async () => {
+    await using s = await scene()
+    await listed(s)
+    const said = s.next()
+    ;(await s.server.next()).open().reset()
+    expect(await said).toMatchObject({ kind: 'failing', phase: 'watch' })
+    const replaced = s.next()
+    await storeIsAt(s.server, '6')
+    ;(await s.server.next()).answer(200, podList('6', [pod('old', '2')]))
+    expect(await replaced).toMatchObject({ kind: 'replaced', objects: ['old@2'] })
   })
 
   test('because the server is down recovers as soon as it is open again', async () => {
@@ -255,6 +275,7 @@ describe('a watch that breaks', () => {
     expect(await refused).toEqual({ kind: 'failing', phase: 'watch', reason, retryInMs: 0 })
     server = await ScriptedServer.start(undefined, Number(port))
     const recovered = s.next()
+    await storeIsAt(server, '7')
     ;(await server.next()).open()
     expect(await recovered).toEqual({ kind: 'recovered' })
     s.abort.abort()
@@ -268,6 +289,7 @@ describe('a watch that breaks', () => {
     ;(await s.server.next()).answer(403, forbidden)
     expect(await said).toEqual(failing('watch', `403 Forbidden: ${forbidden.message}`))
     const recovered = s.next()
+    await storeIsAt(s.server, '7')
     const again = await s.server.next()
     expect(again.query).toMatchObject({ watch: '1', resourceVersion: '7' })
     again.open()

@@ -1,0 +1,46 @@
+/**
+ * What can be told of a network namespace without a process: quick answers that spare the slow ones. Where they cannot be
+ * had (no koffi, no /proc), everything is asked the slow way.
+ */
+import { readFileSync } from 'node:fs'
+import { FIRST_GENERATION, type NetnsAccess, openNetnsAccess } from 'nftables-json/netns'
+import type { OpenNetns } from './open-netns.ts'
+
+export interface KernelView {
+  /** See `NetnsAccess`. */
+  readonly access: NetnsAccess
+  /** A number that changes with whatever is changed in nf_tables there; undefined where it cannot be told. */
+  generation(netns: OpenNetns): number | undefined
+  /** Whether nobody has ever filtered packets there. */
+  isUntouched(netns: OpenNetns): boolean
+  /** Whether there are sockets of TCP, or connected ones of UDP; true where it cannot be told. */
+  hasConnections(netns: OpenNetns): boolean
+}
+
+export async function openKernelView(): Promise<KernelView | undefined> {
+  const access = await openNetnsAccess()
+  if (access === undefined) return undefined
+  const read = (netns: OpenNetns, files: readonly string[]): readonly string[] | undefined =>
+    access.within(netns.path, () => files.map(readNet))
+  return {
+    access,
+    generation: ({ path }) => access.generation(path),
+    isUntouched: (netns) =>
+      access.generation(netns.path) === FIRST_GENERATION &&
+      read(netns, ['ip_tables_names', 'ip6_tables_names'])?.join('') === '',
+    hasConnections: (netns) =>
+      read(netns, ['tcp', 'tcp6', 'udp', 'udp6'])?.some((sockets) => OPEN.test(sockets)) ?? true,
+  }
+}
+
+/** A socket's line in which the state is established, half closed either way, or closing (include/net/tcp_states.h). */
+const OPEN = /^ *\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} (?:01|04|05|08) /m
+
+/** Of the thread's namespace; empty where the kernel has no such thing. */
+function readNet(name: string): string {
+  try {
+    return readFileSync(`/proc/thread-self/net/${name}`, 'utf8')
+  } catch {
+    return ''
+  }
+}
