@@ -158,7 +158,9 @@ function difference(
   second: readonly string[],
 ): readonly Difference[] {
   const marks: Readonly<Record<number, string>> = { [-1]: '-', [1]: '+' }
-  // node:util has the operation seen from the second: what is inserted there is what only the first has.
+  // node:util throws where there is nothing on either side.
+  if (first.length + second.length === 0) return []
+  // It has the operation seen from the second: what is inserted there is what only the first has.
   const lines = diff(second, first).flatMap(([operation, line]) => {
     const mark = marks[operation]
     return mark === undefined ? [] : [`${mark} ${line}`]

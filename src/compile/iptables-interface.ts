@@ -24,6 +24,7 @@
  *     -A MULTI-IF0-INGRESS-REPLIES -s 10.1.0.2/32 -m comment --comment "blue/web egress[0]" -j RETURN
  *     -A MULTI-IF0-INGRESS-REPLIES -g MULTI-INGRESS-COMMON
  */
+import { DROP_LOG_GROUP, DROP_LOG_RATE, dropLogPrefix } from './drop-log.ts'
 import { printAllow } from './iptables-allow.ts'
 import { printCommon, RETURN } from './iptables-common.ts'
 import { hasCustom, printCustom } from './iptables-custom.ts'
@@ -118,7 +119,16 @@ function printOriginal(table: FamilyTable, ruleset: Ruleset, place: number, dire
   const chain = interfaceChain(place, direction, 'original')
   table.addChain(chain)
   printPolicies(table, ruleset, place, direction, chain, 'original')
+  const { name } = ruleset.interfaces[place] as GovernedInterface
+  if (ruleset.logDrops) table.addRule(chain, ...logDrops(direction, name))
   table.addRule(chain, comment('no policy allows it'), ['-j', 'DROP'])
+}
+
+/** A burst of 5 is what iptables takes where none is given, and what iptables-save leaves out. */
+function logDrops(direction: Direction, name: string): readonly Words[] {
+  const limit = ['-m', 'limit', '--limit', `${DROP_LOG_RATE.rate}/min`]
+  const prefix = ['--nflog-prefix', dropLogPrefix(direction, name)]
+  return [limit, comment('log of drops'), ['-j', 'NFLOG', ...prefix, '--nflog-group', String(DROP_LOG_GROUP)]]
 }
 
 /** By what the other direction's policies allow; a reply that is none of theirs is judged as any packet. */

@@ -174,7 +174,10 @@ shop/web/net1    all           all`,
 
 describe('a wrong call ends with 2 and one line that says what was expected', () => {
   const calls: readonly (readonly [args: readonly string[], line: string])[] = [
-    [[], 'mnpd: no command; expected run, compile, explain, matrix, audit, cleanup or version; see mnpd help'],
+    [
+      [],
+      'mnpd: no command; expected run, compile, explain, matrix, audit, cleanup or version; see mnpd help',
+    ],
     [
       ['enforce'],
       'mnpd: unknown command "enforce"; expected run, compile, explain, matrix, audit, cleanup or version; see mnpd help',

@@ -9,7 +9,7 @@ import type { Pod } from '../../lab/pod.ts'
 
 export type Backend = 'nftables' | 'iptables'
 
-export const BACKENDS: readonly Backend[] = ['nftables']
+export const BACKENDS: readonly Backend[] = ['nftables', 'iptables']
 
 /** What the daemon's rules in a pod look like, with handles where there are any, so that what was written anew differs. */
 export async function rulesOf(pod: Pod, backend: Backend): Promise<string> {
@@ -17,9 +17,7 @@ export async function rulesOf(pod: Pod, backend: Backend): Promise<string> {
     case 'nftables':
       return await listNftables(pod)
     case 'iptables':
-      return (await Promise.all([pod.run(['iptables-save', '-c']), pod.run(['ip6tables-save', '-c'])])).join(
-        '\n',
-      )
+      return await saveIptables(pod)
     default:
       return backend satisfies never
   }
@@ -36,6 +34,11 @@ export function countedPackets(rules: string): number {
     (sum, [, nft, iptables]) => sum + Number(nft ?? iptables),
     0,
   )
+}
+
+async function saveIptables(pod: Pod): Promise<string> {
+  const saved = await Promise.all([pod.run(['iptables-save', '-c']), pod.run(['ip6tables-save', '-c'])])
+  return saved.some((each) => each.includes('MULTI-')) ? saved.join('\n') : ''
 }
 
 async function listNftables(pod: Pod): Promise<string> {
