@@ -1,11 +1,13 @@
 /**
  * What operators watch, as Prometheus metrics: how long a change takes to be enforced, what is not enforced, and what the
- * daemon costs. Names of tenants' objects are no labels, so the number of series does not grow with the cluster.
+ * daemon costs. Names of tenants' objects are no labels, so the number of series does not grow with the cluster; but for
+ * policies' counters, which have to be asked for and are bounded.
  */
 import Counter from 'prom-client/lib/counter.js'
 import Gauge from 'prom-client/lib/gauge.js'
 import Histogram from 'prom-client/lib/histogram.js'
 import Registry from 'prom-client/lib/registry.js'
+import type { PolicyCounter } from './apply/policy-counters.ts'
 import type { Outcome } from './apply/reconciler.ts'
 import type { Kind } from './compile/model.ts'
 
@@ -59,7 +61,8 @@ export class Metrics implements Observer {
     registers: [this.#registry],
   })
 
-  constructor(status: () => DaemonStatus) {
+  /** @param counters of policies; undefined where they are not asked for */
+  constructor(status: () => DaemonStatus, counters?: () => Promise<readonly PolicyCounter[]>) {
     this.#gauge('mnpd_ready', 'Every source synced, and every local pod enforced or reported.', () => [
       [{}, status().ready ? 1 : 0],
     ])
@@ -79,6 +82,23 @@ export class Metrics implements Observer {
       const { user, system } = process.cpuUsage()
       return [[{}, (user + system) / 1e6]]
     })
+    if (counters !== undefined) this.#countPolicies(counters)
+  }
+
+  #countPolicies(counters: () => Promise<readonly PolicyCounter[]>): void {
+    for (const unit of ['packets', 'bytes'] as const) {
+      new Gauge({
+        name: `mnpd_policy_${unit}`,
+        help: `${unit} of connections' original direction that a policy let pass, or that none did, as the rules count.`,
+        labelNames: ['namespace', 'policy', 'direction', 'verdict'],
+        registers: [this.#registry],
+        async collect() {
+          this.reset()
+          for (const { namespace, policy, direction, verdict, [unit]: value } of await counters())
+            this.set({ namespace, policy, direction, verdict }, value)
+        },
+      })
+    }
   }
 
   /** The text exposition format. */

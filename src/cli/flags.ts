@@ -55,6 +55,7 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
   text('sync-period', 'SECONDS between two looks at every pod (default: 30)'),
   text('new-pod-gate', 'DIR on the node where the CNI plugin mnpd-gate asks whether a new pod may start'),
   text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),
+  boolean('policy-metrics', 'serve how many packets each policy lets pass, of 1,000 policies at most'),
   text('pod-iptables', 'DIR in which to save what stands in each pod, after each change'),
   text('dump-history', 'NUMBER of past states of each pod to keep there (default: 10)'),
   text('dump-days', 'DAYS to keep them (default: 30)'),

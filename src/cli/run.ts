@@ -8,10 +8,12 @@ import { hostView } from '../apply/netns/cri-host.ts'
 import type { Gate } from '../apply/netns/gate.ts'
 import { openKernelView } from '../apply/netns/kernel.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
+import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
 import { systemClock } from '../clock.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom-rules.ts'
 import { Daemon } from '../daemon.ts'
 import { serveEndpoints } from '../endpoints.ts'
+import type { DaemonStatus, Metrics } from '../metrics.ts'
 import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
@@ -64,7 +66,14 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const kernel = await openKernelView()
   if (kernel === undefined && options.logDrops)
     log.warn('--log-drops: koffi cannot be loaded; drops are not logged')
-  const metrics = bindAddress && new (await import('../metrics.ts')).Metrics(() => daemon.status)
+  const counting = {
+    backend,
+    locator: locatorOfNode,
+    compilation: () => daemon.compilation,
+    clock: systemClock,
+  }
+  const metrics =
+    bindAddress && (await openMetrics(flags, () => daemon.status, { ...counting, signal: stop.signal }))
   let gate: Gate | undefined
   const daemon: Daemon = new Daemon({
     sources,
@@ -144,6 +153,18 @@ function stopOnSignals(log: Logger): AbortController {
     })
   }
   return stop
+}
+
+async function openMetrics(
+  flags: FlagValues,
+  status: () => DaemonStatus,
+  options: PolicyCountersOptions,
+): Promise<Metrics> {
+  const { Metrics } = await import('../metrics.ts')
+  if (!flags.boolean('policy-metrics')) return new Metrics(status)
+  const { PolicyCounters } = await import('../apply/policy-counters.ts')
+  const counters = new PolicyCounters(options)
+  return new Metrics(status, () => counters.counters())
 }
 
 /** Each state of the custom rule files; where no file is named, that there are none. */
