@@ -25,6 +25,10 @@ build: dist/mnpd.mjs node_modules/.bin/mnpd
 demo: setup ## pods on two networks, some policies, who reaches whom before, during and after an edit
 	@node demo/main.ts
 
+.PHONY: demo-ovn
+demo-ovn: setup-test ## the three kinds of OVN networks, policies, the rows and the packets
+	@node demo/ovn/main.ts
+
 .PHONY: test
 test: setup-test ## every test of every tier
 	@test/tools/run-tiers $(TIERS)

@@ -9,7 +9,8 @@ import { build } from 'esbuild'
 process.chdir(import.meta.dirname)
 const { metafile } = await build({
   metafile: true,
-  entryPoints: { mnpd: 'src/main.ts' },
+  // The thread of libnftables is a file of its own, see packages/nftables-json/README.md.
+  entryPoints: { mnpd: 'src/main.ts', 'nft-worker': 'packages/nftables-json/src/in-process/worker.ts' },
   // Has code of the machine's own, which cannot be bundled.
   external: ['koffi'],
   outdir: 'dist',
@@ -31,5 +32,5 @@ const { metafile } = await build({
 // Chunks of earlier builds go last, so that there is a whole bundle at every moment.
 const written = new Set(Object.keys(metafile.outputs).map(normalize))
 for (const name of await readdir('dist')) {
-  if (!written.has(join('dist', name))) await rm(join('dist', name), { recursive: true })
+  if (!written.has(join('dist', name))) await rm(join('dist', name), { recursive: true, force: true })
 }

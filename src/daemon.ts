@@ -5,14 +5,14 @@
  * Nothing is computed before every kind has been listed once, so nothing is removed for being unknown. While a source
  * fails, what is enforced stays.
  */
-import { isDeepStrictEqual } from 'node:util'
 import type { Logger } from 'pino'
 import { type Outcome, Reconciler, type Target } from './apply/reconciler.ts'
 import type { Clock } from './clock.ts'
-import { Cluster } from './compile/cluster.ts'
-import { type Compilation, type CompileOptions, compile, type PodTarget } from './compile/compile.ts'
+import type { Cluster } from './compile/cluster.ts'
+import type { Compilation, CompileOptions, PodTarget } from './compile/compile.ts'
 import { NO_CUSTOM_RULES } from './compile/custom-rules.ts'
-import type { Issue, Kind, NamespacedName } from './compile/model.ts'
+import { IncrementalCompiler } from './compile/incremental.ts'
+import type { Attachment, Issue, Kind, NamespacedName, Pod } from './compile/model.ts'
 import { IssueLog } from './issue-log.ts'
 import type { DaemonStatus, Observer } from './metrics.ts'
 import { KINDS } from './watch/parse/object.ts'
@@ -25,6 +25,8 @@ export interface DaemonOptions {
   /** The operator's own rules, as they are and whenever they change; nothing is enforced before the first. */
   readonly customRules: AsyncIterable<RuleFilesState>
   readonly target: Target<PodTarget>
+  /** OVN mode, where it is on. */
+  readonly ovn?: OvnMode | undefined
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
   /** Called when something was compiled or applied. */
@@ -38,9 +40,21 @@ export interface DaemonOptions {
   readonly signal: AbortSignal
 }
 
+/** What enforces attachments in OVN; see `OvnEnforcement`. */
+export interface OvnMode {
+  run(): Promise<void>
+  setCluster(cluster: Cluster, removals: boolean): void
+  enforces(cluster: Cluster, pod: Pod, attachment: Attachment): boolean
+  issues(): readonly Issue[]
+  readonly ready: boolean
+}
+
+/** Issues that are the same are told again after so long, when there is an occasion. */
+const TELL_AGAIN_MS = 60_000
+
 export class Daemon {
   readonly #options: DaemonOptions
-  readonly #cluster = new Cluster()
+  readonly #compiler: IncrementalCompiler
   #customRules: RuleFilesState | undefined
   readonly #listed = new Set<Kind>()
   readonly #sourceIssues = new Map<Source, readonly Issue[]>()
@@ -55,19 +69,23 @@ export class Daemon {
     versionOf: () => undefined,
   }
   #reporting = false
+  #told: { readonly issues: readonly Issue[]; readonly targets: object; readonly at: number } | undefined
+  readonly #issuesOfOutcomes = new WeakMap<Outcome, { readonly key: string; readonly issue: Issue }>()
   /** When the first change came that is not enforced yet. */
   #changedAt: number | undefined
   #compiling: 'idle' | 'due' | 'resting' | 'resting, due' = 'idle'
 
   constructor(options: DaemonOptions) {
     this.#options = options
+    this.#compiler = new IncrementalCompiler(options.compile)
     this.#issueLog = new IssueLog(options.log)
     this.#reconciler = new Reconciler({
       target: options.target,
       clock: options.clock,
       signal: options.signal,
       concurrency: options.concurrency,
-      same: (a, b) => a.pod === b.pod && isDeepStrictEqual(a.ruleset, b.ruleset),
+      // The compiler gives a target that is not affected again.
+      same: (a, b) => a === b,
       onOutcome: (key, outcome) => this.#note(key, outcome),
     })
   }
@@ -75,7 +93,7 @@ export class Daemon {
   /** Follows the sources until the signal aborts. Rejects where a source cannot even begin. */
   async run(): Promise<void> {
     const sources = this.#options.sources.map((source) => this.#follow(source))
-    await Promise.all([...sources, this.#followCustomRules(), this.#resync()])
+    await Promise.all([...sources, this.#followCustomRules(), this.#resync(), this.#options.ovn?.run()])
   }
 
   async #followCustomRules(): Promise<void> {
@@ -104,6 +122,18 @@ export class Daemon {
     this.#reconciler.touch(pod, 'now')
   }
 
+  /** Issues or readiness of OVN mode may have changed. */
+  noteOvn(): void {
+    this.#reportIssues()
+    this.#noteIdle()
+    this.#options.onProgress?.()
+  }
+
+  /** Ports came to OVN, or went: attachments may be enforced there now, or no longer. */
+  noteOvnPorts(): void {
+    if (this.#synced) this.#schedule()
+  }
+
   /** The local pods and their rules as last compiled. */
   get compilation(): Compilation {
     return this.#compilation
@@ -124,7 +154,8 @@ export class Daemon {
 
   /** Every source synced, and every local pod enforced or with an Issue that was reported. */
   get ready(): boolean {
-    return this.#synced && !this.#compiling.endsWith('due') && this.#reconciler.settled
+    const inOvn = this.#options.ovn?.ready ?? true
+    return this.#synced && !this.#compiling.endsWith('due') && this.#reconciler.settled && inOvn
   }
 
   get #synced(): boolean {
@@ -153,7 +184,7 @@ export class Daemon {
         return
       default:
         if (event.kind === 'replaced') this.#listed.add(event.of)
-        this.#cluster.apply(event)
+        this.#compiler.apply(event)
     }
   }
 
@@ -180,9 +211,13 @@ export class Daemon {
 
   #compile(): void {
     const custom = this.#customRules?.rules ?? NO_CUSTOM_RULES
-    this.#compilation = compile(this.#cluster, { ...this.#options.compile, custom })
+    const { ovn } = this.#options
+    const { cluster } = this.#compiler
+    const elsewhere = ovn && ((pod: Pod, attachment: Attachment) => ovn.enforces(cluster, pod, attachment))
+    this.#compilation = this.#compiler.compile({ custom, elsewhere })
     const governed = [...this.#compilation.targets].filter(([, target]) => target.ruleset !== undefined)
     this.#reconciler.setDesired(new Map(governed), this.#incomplete.size === 0)
+    ovn?.setCluster(cluster, this.#incomplete.size === 0)
     this.#reportIssues()
     this.#options.log.debug({ governed: governed.length }, 'compiled')
     this.#noteIdle()
@@ -199,7 +234,7 @@ export class Daemon {
 
   /** So that whoever follows the log need not guess when a change has been dealt with. */
   #noteIdle(): void {
-    if (!this.#reconciler.idle) return
+    if (!this.#reconciler.idle || this.#options.ovn?.ready === false) return
     this.#options.log.debug('settled')
     if (this.#changedAt === undefined || this.#compiling.endsWith('due')) return
     this.#options.observer?.enforced((this.#options.clock.now() - this.#changedAt) / 1_000)
@@ -213,16 +248,45 @@ export class Daemon {
     setImmediate(() => {
       this.#reporting = false
       const issues = this.issues()
+      if (this.#toldAlready(issues)) return
       this.#issueLog.set(issues)
-      this.#options.tellIssues(concerning(issues, this.#compilation.targets))
+      // Whoever writes to OVN speaks for the ports of all nodes.
+      const inOvn = (this.#options.ovn?.issues() ?? []).filter(({ object }) => object.kind !== 'File')
+      this.#options.tellIssues([...new Set([...concerning(issues, this.#compilation.targets), ...inOvn])])
     })
+  }
+
+  /** Most often nothing is otherwise. All the same it is told from time to time, since Events do not live for ever. */
+  #toldAlready(issues: readonly Issue[]): boolean {
+    const now = this.#options.clock.now()
+    const { targets } = this.#compilation
+    const told = this.#told
+    const asBefore =
+      told?.targets === targets &&
+      told.issues.length === issues.length &&
+      told.issues.every((issue, place) => issue === issues[place])
+    if (asBefore && now - told.at < TELL_AGAIN_MS) return true
+    this.#told = { issues, targets, at: now }
+    return false
   }
 
   /** Everything that is not enforced as written, for now. */
   issues(): readonly Issue[] {
-    const applying = [...this.#reconciler.remarkable()].map(([key, outcome]) => issueOf(key, outcome))
+    const applying = [...this.#reconciler.remarkable()].map(([key, outcome]) => {
+      const known = this.#issuesOfOutcomes.get(outcome)
+      const issue = known?.key === key ? known.issue : issueOf(key, outcome)
+      this.#issuesOfOutcomes.set(outcome, { key, issue })
+      return issue
+    })
     const files = this.#customRules?.issues ?? []
-    return [...files, ...[...this.#sourceIssues.values()].flat(), ...this.#compilation.issues, ...applying]
+    const inOvn = this.#options.ovn?.issues() ?? []
+    return [
+      ...files,
+      ...[...this.#sourceIssues.values()].flat(),
+      ...this.#compilation.issues,
+      ...inOvn,
+      ...applying,
+    ]
   }
 }
 
@@ -251,7 +315,7 @@ function concerning(issues: readonly Issue[], targets: Compilation['targets']): 
       case 'NetworkAttachmentDefinition':
         return networks.has(`${namespace}/${name}`)
       case 'Pod':
-        return pods.some((pod) => pod.namespace === namespace && pod.name === name)
+        return targets.has(`${namespace}/${name}`)
       case 'File':
         return false
       default:

@@ -151,7 +151,8 @@ async function anyLines(
   return []
 }
 
-function difference(
+/** None where both say the same. */
+export function difference(
   from: string,
   first: readonly string[],
   to: string,

@@ -59,9 +59,23 @@ export interface Printed<Listed> {
   texts(): ReadonlyMap<string, string>
   /** Whether the kernel lists just that. What could not be listed is not there. */
   isThere(found: Found<Listed>): boolean
+  /** What `read` finds once this is written, for a backend whose `write` wants to be told what stands. */
+  asFound?(): Found<Listed>
   /** From what stands, whatever it is, to this, with no moment in between. */
-  write(netns: OpenNetns, signal: AbortSignal): Promise<Outcome>
+  write(netns: OpenNetns, signal: AbortSignal, known?: Known<Listed>): Promise<WriteOutcome>
 }
+
+/** What may be told to `write`. */
+export interface Known<Listed> {
+  /** What stands, where that is certain. */
+  readonly found?: Found<Listed> | undefined
+  /** Whether nobody but this process has ever changed rules there, so that nothing of others' is to be met. */
+  readonly alone?: boolean
+}
+
+export type WriteOutcome =
+  /** `commits`: by how much the generation has grown, where that is certain. */
+  { readonly kind: 'done'; readonly commits?: number | undefined } | Extract<Outcome, { kind: 'failed' }>
 
 export type Found<Listed> =
   | { readonly kind: 'listed'; readonly listed: Listed }

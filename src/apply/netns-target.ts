@@ -1,5 +1,5 @@
 /**
- * A pod's ruleset in the pod's network namespace, by one backend, written whole.
+ * A pod's ruleset in the pod's network namespace, by one backend.
  *
  * The kernel is the truth. What differs from what was written last is written at once; before anything is left alone as
  * being there already, the kernel is asked, since a namespace can be made anew under the same number, and rules can be
@@ -41,6 +41,11 @@ interface Written {
   readonly governed: Governed
   /** The generation in which the kernel was seen to list all that; undefined where it was not looked at since. */
   readonly generation: number | undefined
+  /** What was written, or listed as being there, and the generation in which it surely stood. */
+  readonly ruleset: Ruleset | undefined
+  readonly stood: number | undefined
+  /** Whether nobody else had ever changed anything by then. */
+  readonly alone: boolean
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
   readonly attachments: Pod['attachments'] | undefined
   readonly mismatch: string | undefined
@@ -54,6 +59,7 @@ interface Look<Listed> {
   readonly generation: number | undefined
   /** What stood, where it was read. */
   readonly found: Found<Listed> | undefined
+  readonly alone: boolean
   readonly printed: Printed<Listed>
   readonly signal: AbortSignal
 }
@@ -64,6 +70,7 @@ interface Stands {
   readonly kind: 'stands'
   /** See `Written`. */
   readonly generation: number | undefined
+  readonly stood: number | undefined
   readonly remark?: string
 }
 
@@ -88,7 +95,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
     const ruleset = rulesetOf({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
     const printed = backend.print(ruleset)
-    const stands = await ensure({ key, netns, known, generation, found, printed, signal })
+    const alone = known === undefined ? untouched : known.alone && isAsLeft(known, generation)
+    const stands = await ensure({ key, netns, known, generation, found, alone, printed, signal })
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? netns : undefined)
     const left = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
@@ -101,6 +109,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
       digest,
       governed,
       generation: stands.generation,
+      ruleset,
+      stood: stands.stood,
+      alone,
       attachments,
       mismatch,
     })
@@ -110,24 +121,40 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
 
   /** Has the kernel hold what is printed, if it does not already. */
   async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
-    const { key, netns, known, generation, found, printed, signal } = look
+    const { key, netns, known, generation, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
     if (asBefore && generation !== undefined && known.generation === generation)
-      return { kind: 'stands', generation }
+      return { kind: 'stands', generation, stood: generation }
     const stood = found ?? (asBefore ? await backend.read(netns, signal) : undefined)
     const isThere = stood !== undefined && printed.isThere(stood)
     if (isThere) {
       if (known === undefined) options.changed?.(key)
-      return { kind: 'stands', generation }
+      return { kind: 'stands', generation, stood: generation }
     }
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
     if (asBefore) options.drifted?.(key)
     const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
-    const outcome = await printed.write(netns, signal)
+    const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
+    const outcome = await printed.write(netns, signal, {
+      found: stood ?? (left && backend.print(left.ruleset).asFound?.()),
+      alone,
+    })
     if (outcome.kind === 'failed') return outcome
     options.changed?.(key)
-    return { kind: 'stands', generation: undefined, ...(unkept === undefined ? {} : { remark: unkept }) }
+    const stands = stoodAfter(netns, generation, outcome.commits)
+    return { kind: 'stands', generation: undefined, stood: stands, ...(unkept && { remark: unkept }) }
+  }
+
+  /** The generation by now, if nobody else has changed anything since the one of before. */
+  function stoodAfter(
+    netns: OpenNetns,
+    before: number | undefined,
+    commits: number | undefined,
+  ): number | undefined {
+    if (before === undefined || commits === undefined) return undefined
+    const now = options.kernel?.generation(netns)
+    return now === before + commits ? now : undefined
   }
 
   async function keepConnections(netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
@@ -187,7 +214,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
     const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]
     const printed = backend.print(rulesetOf({ ...pod, attachments }))
-    const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal)
+    const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal, { found })
     return outcome.kind === 'done' && lost !== undefined && printed.governed.size > 0
       ? failed(lost.remark)
       : outcome
@@ -221,6 +248,11 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   }
 
   return { update, delete: remove, prune }
+}
+
+/** Whether nobody has changed anything since. */
+function isAsLeft({ stood }: Written, generation: number | undefined): boolean {
+  return stood !== undefined && stood === generation
 }
 
 function failed(reason: string): Failure {

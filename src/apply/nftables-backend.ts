@@ -1,4 +1,4 @@
-/** nftables: one table a pod, replaced whole in one transaction. */
+/** nftables: one table a pod, changed in place as far as that can be. */
 import {
   type ListedTable,
   parseListing,
@@ -8,29 +8,22 @@ import {
   tableLines,
   toText,
 } from 'nftables-json'
-import { listTable, listText, run } from 'nftables-json/run'
+import { listTable, listText } from 'nftables-json/run'
 import { printNftables, TABLE } from '../compile/nftables.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables-standing.ts'
+import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
-import type { Outcome } from './reconciler.ts'
+import { type RunTransaction, runByProcess, writeTable } from './nftables-write.ts'
+
+/** @param run what transactions are run by; listings are made by a process of nft in any case */
+export function nftablesBackendBy(run: RunTransaction): Backend<ListedTable> {
+  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run) }
+}
 
 export const nftablesBackend: Backend<ListedTable> = {
   name: 'nftables',
-  print(ruleset): Printed<ListedTable> {
-    const { transaction, table, digest } = printNftables(ruleset)
-    return {
-      digest,
-      governed: governedBy(table),
-      lines: () => (table === undefined ? [] : tableLines(table)),
-      texts: () => new Map([['nft', toText(transaction.commands)]]),
-      isThere: (found) =>
-        table === undefined
-          ? found.kind === 'absent'
-          : found.kind === 'listed' && sameTable(found.listed, table),
-      write: (netns, signal) => write(netns, transaction, signal),
-    }
-  },
+  print: (ruleset) => print(ruleset, runByProcess),
   read,
   isOwnedBy,
   governedBy,
@@ -51,11 +44,28 @@ export const nftablesBackend: Backend<ListedTable> = {
     if (found.kind === 'absent') return { kind: 'cleared', what: [] }
     const transaction = new Transaction()
     transaction.deleteTable(TABLE)
-    const outcome = await write(netns, transaction, signal)
-    return outcome.kind === 'done'
+    const result = await runByProcess(transaction, { netns, signal, alone: false })
+    return result.kind === 'done'
       ? { kind: 'cleared', what: [`table ${TABLE.family} ${TABLE.name}`] }
-      : outcome
+      : { kind: 'failed', reason: result.reason }
   },
+}
+
+function print(ruleset: Ruleset | undefined, run: RunTransaction): Printed<ListedTable> {
+  const printed = printNftables(ruleset)
+  const { transaction, table, digest } = printed
+  return {
+    digest,
+    governed: governedBy(table),
+    lines: () => (table === undefined ? [] : tableLines(table)),
+    texts: () => new Map([['nft', toText(transaction.commands)]]),
+    isThere: (found) =>
+      table === undefined
+        ? found.kind === 'absent'
+        : found.kind === 'listed' && sameTable(found.listed, table),
+    asFound: () => (table === undefined ? { kind: 'absent' } : { kind: 'listed', listed: table }),
+    write: (netns, signal, known) => writeTable({ printed, netns, signal, known, run, read }),
+  }
 }
 
 async function read(netns: OpenNetns, signal: AbortSignal): Promise<Found<ListedTable>> {
@@ -90,9 +100,4 @@ function counterOf(statement: Statement): readonly { readonly packets: number; r
     return []
   const { packets = 0, bytes = 0 } = statement.counter
   return [{ packets, bytes }]
-}
-
-async function write(netns: OpenNetns, transaction: Transaction, signal: AbortSignal): Promise<Outcome> {
-  const result = await run(transaction, { netns: netns.path, signal })
-  return result.kind === 'done' ? { kind: 'done' } : { kind: 'failed', reason: result.reason }
 }

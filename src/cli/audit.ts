@@ -3,10 +3,11 @@ import { readdir } from 'node:fs/promises'
 import { auditPod, compareDumps, type Difference, type PodAudit } from '../apply/audit.ts'
 import { UsageError } from '../usage-error.ts'
 import { backendsOf } from './backends.ts'
-import { type Environment, nodeName } from './cluster-options.ts'
+import { compileOptions, type Environment, nodeName } from './cluster-options.ts'
 import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues, RUNTIME_FLAGS } from './flags.ts'
 import { loadAndCompile } from './load-cluster.ts'
 import { openLocator } from './open-locator.ts'
+import { auditOvn, type OvnAuditResult } from './ovn-options.ts'
 import { table } from './table.ts'
 
 const FLAGS: readonly FlagSpec[] = [
@@ -48,11 +49,14 @@ export async function auditCommand(args: readonly string[], env: Environment): P
   if (offline && dumps === undefined)
     throw new UsageError('--offline without --dump-dir', 'a directory of dumps')
   if (dumps !== undefined) await podsIn('dump-dir', dumps)
-  const audits = await auditNode(flags, env, offline, dumps)
+  const { audits, ovn } = await auditNode(flags, env, offline, dumps)
   process.stdout.write(
-    output === 'json' ? json({ pods: audits }) : printPods(audits, flags.boolean('counters')),
+    output === 'json'
+      ? json({ pods: audits, ...(ovn === undefined ? {} : { ovn }) })
+      : printPods(audits, flags.boolean('counters')) + (ovn === undefined ? '' : printOvn(ovn)),
   )
-  return audits.every(({ differences, problems }) => differences.length + problems.length === 0) ? 0 : 1
+  const all = ovn === undefined ? audits : [...audits, ovn]
+  return all.every(({ differences, problems }) => differences.length + problems.length === 0) ? 0 : 1
 }
 
 async function auditNode(
@@ -60,10 +64,11 @@ async function auditNode(
   env: Environment,
   offline: boolean,
   dumps: string | undefined,
-): Promise<readonly PodAudit[]> {
+): Promise<{ readonly audits: readonly PodAudit[]; readonly ovn: OvnAuditResult | undefined }> {
   await using resources = new AsyncDisposableStack()
   const wanted = flags.text('pod')
-  const { compilation } = await loadAndCompile(flags, env, nodeName(flags, env))
+  const node = nodeName(flags, env)
+  const { cluster, compilation } = await loadAndCompile(flags, env, node, 'namespaces')
   const pods = [...compilation.targets].filter(([name]) => wanted === undefined || name === wanted)
   if (wanted !== undefined && pods.length === 0)
     throw new UsageError(
@@ -78,7 +83,8 @@ async function auditNode(
   const audits: PodAudit[] = []
   for (const [, target] of pods.sort(([a], [b]) => (a < b ? -1 : 1)))
     audits.push(await auditPod(target, options))
-  return audits
+  const ovn = offline ? undefined : await auditOvn(flags, cluster, compileOptions(flags, node), dumps)
+  return { audits, ovn }
 }
 
 async function auditDirectories(
@@ -126,6 +132,14 @@ function printPod({ pod, differences, problems }: PodAudit): string {
   return [
     ...problems.map((problem) => `${pod}: ${problem}\n`),
     ...differences.map((each) => `${pod}: ${printDifference(each)}`),
+  ].join('')
+}
+
+function printOvn({ differences, problems }: OvnAuditResult): string {
+  if (differences.length + problems.length === 0) return 'OVN: as it should be\n'
+  return [
+    ...problems.map((problem) => `OVN: ${problem}\n`),
+    ...differences.map((each) => `OVN: ${printDifference(each)}`),
   ].join('')
 }
 

@@ -5,10 +5,12 @@ import { type Environment, nodeName } from './cluster-options.ts'
 import { CLUSTER_FLAGS, describeFlags, type FlagSpec, FlagValues, RUNTIME_FLAGS } from './flags.ts'
 import { loadAndCompile } from './load-cluster.ts'
 import { openLocator } from './open-locator.ts'
+import { cleanOvn } from './ovn-options.ts'
 
 const FLAGS: readonly FlagSpec[] = [...CLUSTER_FLAGS, ...RUNTIME_FLAGS]
 
-export const CLEANUP_HELP: string = `mnpd cleanup: takes away all rules of the daemon's from the pods of this node, by either backend.
+export const CLEANUP_HELP: string = `mnpd cleanup: takes away all rules of the daemon's from the pods of this node, by either
+backend, and with --ovn-nb all of its rows from that database.
 Stop the daemon before: one that runs puts its rules back. From then on nothing is enforced.
 Exit code 1: something could not be taken away.
 
@@ -43,6 +45,14 @@ export async function cleanupCommand(args: readonly string[], env: Environment):
         removed += cleared.what.length
       }
     }
+  }
+  try {
+    for (const what of await cleanOvn(flags)) {
+      process.stdout.write(`OVN: removed ${what}\n`)
+      removed += 1
+    }
+  } catch (error) {
+    fail('OVN', error instanceof Error ? error.message : String(error))
   }
   if (removed + failures === 0) process.stdout.write('nothing to remove\n')
   return failures === 0 ? 0 : 1

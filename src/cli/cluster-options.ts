@@ -9,7 +9,8 @@ import { DIRECTIONS } from '../compile/model.ts'
 import { UsageError } from '../usage-error.ts'
 import type { ApiConnection } from '../watch/kube/connection.ts'
 import type { Source } from '../watch/source.ts'
-import { BACKEND_NAMES, badValue, type FlagValues } from './flags.ts'
+import { badValue, type FlagValues, PRINTED_NAMES } from './flags.ts'
+import { countedPlugins } from './ovn-options.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,10 +25,10 @@ export type FlagOptions = Omit<CompileOptions, 'custom'>
 
 export function compileOptions(flags: FlagValues, node: string | undefined): FlagOptions {
   const plugins = flags.list('network-plugins')
-  flags.oneOf('backend', BACKEND_NAMES, 'nftables')
+  flags.oneOf('backend', PRINTED_NAMES, 'nftables')
   return {
     node,
-    networkPlugins: new Set(plugins.length > 0 ? plugins : ['macvlan']),
+    networkPlugins: countedPlugins(flags, new Set(plugins.length > 0 ? plugins : ['macvlan'])),
     logDrops: flags.boolean('log-drops'),
     exemptions: {
       icmp: flags.boolean('accept-icmp'),

@@ -19,6 +19,10 @@ const list = (name: string, help: string): FlagSpec => ({ name, value: 'list', h
 const boolean = (name: string, help: string): FlagSpec => ({ name, value: 'boolean', help })
 
 export const BACKEND_NAMES: readonly ['nftables', 'iptables'] = ['nftables', 'iptables']
+export const NFT_WRITERS: readonly ['process', 'library'] = ['process', 'library']
+
+/** What `mnpd compile` prints, too; by flags of `run`, OVN comes beside a backend and not in its place. */
+export const PRINTED_NAMES: readonly ['nftables', 'iptables', 'ovn'] = [...BACKEND_NAMES, 'ovn']
 
 /** Which cluster, which node, and what shapes the rules: flags that every command takes. */
 export const CLUSTER_FLAGS: readonly FlagSpec[] = [
@@ -40,6 +44,18 @@ export const CLUSTER_FLAGS: readonly FlagSpec[] = [
   text('custom-v4-egress-rule-file', 'the same for egress'),
   text('custom-v6-ingress-rule-file', 'the same for IPv6'),
   text('custom-v6-egress-rule-file', 'the same for egress over IPv6'),
+  list(
+    'ovn-nb',
+    'ENDPOINTS of the OVN northbound database, unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT: ports there are enforced by ACLs',
+  ),
+  text('ovn-nb-private-key', 'FILE with the key for ssl: endpoints'),
+  text('ovn-nb-certificate', 'FILE with the certificate for ssl: endpoints'),
+  text('ovn-nb-ca-cert', 'FILE with the CA that signed the certificates of ssl: endpoints'),
+  boolean(
+    'ovn-track-governed-only',
+    'leave switches in OVN without policies untracked; what is open then outlives the first policy that forbids it',
+  ),
+  boolean('ovn-enforce-always', 'enforce in OVN also where ovn-kubernetes enforces these policies itself'),
 ]
 
 /** Where the pods' network namespaces are. */
@@ -53,6 +69,10 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
   ...RUNTIME_FLAGS,
   text('sync-period', 'SECONDS between two looks at every pod (default: 30)'),
+  text(
+    'nft-writer',
+    'process or library: what nftables rules are written by, nft or libnftables (default: process)',
+  ),
   text('new-pod-gate', 'DIR on the node where the CNI plugin mnpd-gate asks whether a new pod may start'),
   text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),
   boolean('policy-metrics', 'serve how many packets each policy lets pass, of 1,000 policies at most'),

@@ -10,7 +10,8 @@ import { KINDS } from '../watch/parse/object.ts'
 import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import type { Source } from '../watch/source.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
-import { BACKEND_NAMES, type FlagValues } from './flags.ts'
+import { type FlagValues, PRINTED_NAMES } from './flags.ts'
+import { enforcedInOvn } from './ovn-options.ts'
 
 interface LoadedCluster {
   readonly cluster: Cluster
@@ -21,19 +22,22 @@ interface LoadedCluster {
 /**
  * The cluster that the flags name, and its rulesets.
  * @param node whose pods are compiled; undefined: those of every node
+ * @param scope `namespaces`: less what is enforced in OVN, by `--ovn-nb`
  * @throws UsageError where a source fails before it was listed
  */
 export async function loadAndCompile(
   flags: FlagValues,
   env: Environment,
   node: string | undefined,
+  scope: 'everywhere' | 'namespaces' = 'everywhere',
 ): Promise<LoadedCluster & { readonly compilation: Compilation }> {
   const options = compileOptions(flags, node)
   const stop = new AbortController()
   const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
   const custom = await readCustomRules(flags, stop.signal)
   const { cluster, issues } = await loadCluster((await openSources(flags, settings)).sources, stop)
-  const compilation = compile(cluster, { ...options, custom: custom.rules })
+  const elsewhere = scope === 'namespaces' ? enforcedInOvn(flags, cluster) : undefined
+  const compilation = compile(cluster, { ...options, custom: custom.rules, elsewhere })
   return { cluster, issues: [...custom.issues, ...issues], compilation }
 }
 
@@ -41,7 +45,8 @@ async function readCustomRules(flags: FlagValues, signal: AbortSignal): Promise<
   const files = ruleFiles(flags)
   if (files.length === 0) return { rules: NO_CUSTOM_RULES, issues: [] }
   const { readRuleFiles } = await import('../watch/rule-files/source.ts')
-  const backend = flags.oneOf('backend', BACKEND_NAMES, 'nftables')
+  const printed = flags.oneOf('backend', PRINTED_NAMES, 'nftables')
+  const backend = printed === 'ovn' ? 'nftables' : printed
   return await readRuleFiles({ files, backend, clock: systemClock, signal })
 }
 

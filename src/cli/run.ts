@@ -19,7 +19,9 @@ import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
 import { openLog } from './log.ts'
+import { withNftWriter } from './nft-writer.ts'
 import { type LocatorOf, openLocator } from './open-locator.ts'
+import { openOvn, openOvnDumps } from './ovn-options.ts'
 
 export const RUN_HELP: string = `mnpd run: enforces the MultiNetworkPolicies on this node's pods until it is told to end.
 
@@ -52,7 +54,8 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const { sources, connection } = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
   const events =
     connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
-  const { backend, others } = backendsOf(flags)
+  const { backend: named, others } = backendsOf(flags)
+  const backend = await withNftWriter(named, flags, log, resources)
   const locatorOfNode = locator(() => daemon.compilation.targets)
   const dumps = openDumps(flags, {
     node,
@@ -63,6 +66,30 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     log,
     signal: stop.signal,
   })
+  const ovn = await openOvn(flags, {
+    compile: options,
+    hasRuleFiles: ruleFiles(flags).length > 0,
+    log,
+    signal: stop.signal,
+    onChange: () => {
+      daemon.noteOvn()
+      ovnDumps?.request()
+    },
+    onPlaces: () => daemon.noteOvnPorts(),
+    onDrift: () => metrics?.drifted(),
+  })
+  const savedIn = flags.text('pod-iptables')
+  const ovnDumps =
+    ovn && savedIn !== undefined
+      ? await openOvnDumps({
+          directory: savedIn,
+          keep: keepOf(flags),
+          node,
+          standing: () => ovn.standing(),
+          clock: systemClock,
+          log,
+        })
+      : undefined
   const kernel = await openKernelView()
   if (kernel === undefined && options.logDrops)
     log.warn('--log-drops: koffi cannot be loaded; drops are not logged')
@@ -92,6 +119,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
         log.warn({ object: key }, `${key}: rules were changed by somebody else; they are put back`)
       },
     }),
+    ovn,
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
     onProgress: () => gate?.poke(),
@@ -183,11 +211,14 @@ async function* noRuleFiles(): AsyncGenerator<RuleFilesState> {
   yield { rules: NO_CUSTOM_RULES, issues: [] }
 }
 
+function keepOf(flags: FlagValues): DumpsOptions['keep'] {
+  const count = flags.number('dump-history', 0) ?? 10
+  return { count, ageMs: DAY_MS * (flags.number('dump-days', 1) ?? 30) }
+}
+
 function openDumps(flags: FlagValues, options: Omit<DumpsOptions, 'directory' | 'keep'>): Dumps | undefined {
   const directory = flags.text('pod-iptables')
-  const count = flags.number('dump-history', 0) ?? 10
-  const ageMs = DAY_MS * (flags.number('dump-days', 1) ?? 30)
-  return directory === undefined ? undefined : new Dumps({ ...options, directory, keep: { count, ageMs } })
+  return directory === undefined ? undefined : new Dumps({ ...options, directory, keep: keepOf(flags) })
 }
 
 function parseBindAddress(flags: FlagValues): { readonly host: string; readonly port: number } | undefined {

@@ -1,13 +1,22 @@
 /**
  * One rule of a policy, resolved: peers to addresses and ranges, ports to numbers (semantics.md, P1 to P7, T1 to T5).
  */
-import { mergeRanges, sortAddresses } from './address.ts'
-import { addressesOfMembers, type Members } from './members.ts'
-import type { ContainerPort, Direction, Pod, Policy, PolicyPeers, PolicyPort, PolicyRule } from './model.ts'
+import { type AddressRange, mergeRanges, sortAddresses } from './address.ts'
+import { addressesOfMembers, type Member, type Members } from './members.ts'
+import type {
+  ContainerPort,
+  Direction,
+  Pod,
+  Policy,
+  PolicyPeers,
+  PolicyPort,
+  PolicyPorts,
+  PolicyRule,
+} from './model.ts'
 import { mergePorts, type PortRange, PROTOCOLS, type Protocol } from './port.ts'
 import type { Allow, Endpoint, PeerSet, PortSet } from './ruleset.ts'
 
-type NamedPort = Extract<PolicyPort, { kind: 'named' }>
+export type NamedPort = Extract<PolicyPort, { kind: 'named' }>
 
 /**
  * @param governed the pod whose interfaces the policy governs: on ingress it is the one that named ports are
@@ -21,11 +30,15 @@ export function resolveRule(
   { peers, ports }: PolicyRule,
   governed: Pod,
 ): Allow {
+  const names = namedPorts(ports)
   return {
     rule,
     peers: resolvePeers(members, policy, peers),
     ports: resolvePorts(ports, direction === 'ingress' ? governed.ports : []),
-    endpoints: direction === 'egress' ? resolveEndpoints(members, policy, peers, namedPorts(ports)) : [],
+    endpoints:
+      direction === 'egress' && names.length > 0
+        ? resolveEndpoints(members.ofPeers(policy, peers), names)
+        : [],
   }
 }
 
@@ -36,16 +49,22 @@ export function dependsOnGovernedPod(direction: Direction, rule: PolicyRule): bo
 
 function resolvePeers(members: Members, policy: Policy, peers: PolicyPeers): PeerSet {
   if (peers.kind === 'anyone') return { kind: 'anyone' }
-  const selected = peers.peers.filter((peer) => peer.kind === 'pods')
-  const blocks = peers.peers.filter((peer) => peer.kind === 'block')
+  const selecting = peers.peers.filter((peer) => peer.kind === 'pods')
   return {
     kind: 'only',
-    addresses: addressesOfMembers(selected.flatMap((peer) => members.ofPeer(policy, peer))),
-    ranges: mergeRanges(blocks.flatMap((block) => block.ranges)),
+    addresses: addressesOfMembers(selecting.flatMap((peer) => members.ofPeer(policy, peer))),
+    ranges: rangesOfBlocks(peers),
   }
 }
 
-function resolvePorts(ports: PolicyRule['ports'], named: readonly ContainerPort[]): PortSet {
+/** What the ipBlocks among them cover, merged. */
+export function rangesOfBlocks(peers: PolicyPeers): readonly AddressRange[] {
+  const all = peers.kind === 'anyone' ? [] : peers.peers
+  return mergeRanges(all.flatMap((peer) => (peer.kind === 'block' ? peer.ranges : [])))
+}
+
+/** @param named the container ports on which names are looked up */
+export function resolvePorts(ports: PolicyPorts, named: readonly ContainerPort[]): PortSet {
   if (ports.kind === 'any') return { kind: 'any' }
   const rangesOf = (protocol: Protocol): readonly PortRange[] =>
     mergePorts(
@@ -65,15 +84,13 @@ function numbers(port: PolicyPort, named: readonly ContainerPort[]): readonly Po
     : named.filter((each) => sameName(each, port)).map((each) => ({ first: each.port, last: each.port }))
 }
 
-function resolveEndpoints(
-  members: Members,
-  policy: Policy,
-  peers: PolicyPeers,
+/** The named ports of those members that have them, each once, by address, protocol and number. */
+export function resolveEndpoints(
+  members: Iterable<Member>,
   names: readonly NamedPort[],
 ): readonly Endpoint[] {
-  if (names.length === 0) return []
   const found = new Map<string, Endpoint>()
-  for (const { pod, addresses } of members.ofPeers(policy, peers)) {
+  for (const { pod, addresses } of members) {
     for (const { protocol, port } of pod.ports.filter((each) => names.some((name) => sameName(each, name)))) {
       for (const address of addresses)
         found.set(`${address} ${protocol} ${port}`, { address, protocol, port })
@@ -89,10 +106,10 @@ function resolveEndpoints(
   )
 }
 
-function namedPorts(ports: PolicyRule['ports']): readonly NamedPort[] {
+export function namedPorts(ports: PolicyPorts): readonly NamedPort[] {
   return ports.kind === 'any' ? [] : ports.ports.filter((port) => port.kind === 'named')
 }
 
-function sameName(container: ContainerPort, port: NamedPort): boolean {
+export function sameName(container: ContainerPort, port: NamedPort): boolean {
   return container.name === port.name && container.protocol === port.protocol
 }

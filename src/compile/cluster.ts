@@ -50,6 +50,11 @@ export class Cluster {
     }
   }
 
+  /** All of one kind, by `keyOf`. */
+  objects(kind: Kind): ReadonlyMap<string, ClusterObject> {
+    return this.#mapOf(kind)
+  }
+
   #set(object: ClusterObject): void {
     this.#mapOf(object.kind).set(keyOf(object), object)
   }

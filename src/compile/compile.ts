@@ -5,10 +5,10 @@
 import { dependsOnGovernedPod, resolveRule } from './allow.ts'
 import type { Cluster } from './cluster.ts'
 import type { CustomRules } from './custom-rules.ts'
+import { governedBy, rulesetOf } from './governance.ts'
 import { Members, takesPart } from './members.ts'
 import {
   type Attachment,
-  DIRECTIONS,
   type Direction,
   type Issue,
   type NamespacedName,
@@ -17,8 +17,8 @@ import {
   type Policy,
   type PolicyRule,
 } from './model.ts'
-import { addressless, doubtOf, interfaceProblem, missingNetwork, notEnforced } from './not-enforced.ts'
-import type { Allow, Exemptions, GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
+import { addressless, missingNetworks } from './not-enforced.ts'
+import type { Allow, Exemptions, PolicyRules, Ruleset } from './ruleset.ts'
 import { matches } from './selector.ts'
 
 export interface CompileOptions {
@@ -30,6 +30,8 @@ export interface CompileOptions {
   readonly custom: CustomRules
   /** `--log-drops`: of all pods, whatever their namespace says. */
   readonly logDrops: boolean
+  /** Attachments that are enforced by other means, such as OVN: peers all the same. None, unless given. */
+  readonly elsewhere?: ((pod: Pod, attachment: Attachment) => boolean) | undefined
 }
 
 /** What should stand in one local pod's netns; no ruleset: nothing of ours. */
@@ -47,11 +49,12 @@ export interface Compilation {
   readonly versionOf: (policy: NamespacedName) => string | undefined
 }
 
+/** From scratch: what `IncrementalCompiler` comes to by way of changes. */
 export function compile(cluster: Cluster, options: CompileOptions): Compilation {
   const compiler = new Compiler(cluster, options)
   const targets = new Map<NamespacedName, PodTarget>()
   for (const pod of cluster.pods.values()) {
-    if (!takesPart(pod) || (options.node !== undefined && pod.node !== options.node)) continue
+    if (!isLocal(pod, options.node)) continue
     targets.set(nameOf(pod), { pod, ruleset: compiler.rulesetOf(pod) })
   }
   const issues = [...cluster.issues(), ...compiler.issues()]
@@ -64,10 +67,9 @@ export function compile(cluster: Cluster, options: CompileOptions): Compilation 
   }
 }
 
-/** A policy with those of a pod's attachments that it governs. */
-interface Governance {
-  readonly policy: Policy
-  readonly attachments: readonly Attachment[]
+/** @param node undefined: every node */
+export function isLocal(pod: Pod, node: string | undefined): boolean {
+  return takesPart(pod) && (node === undefined || pod.node === node)
 }
 
 class Compiler {
@@ -87,58 +89,20 @@ class Compiler {
   }
 
   rulesetOf(pod: Pod): Ruleset | undefined {
-    const governing = this.#governing(pod)
-    const interfaces = governedInterfaces(governing)
-    if (interfaces.length === 0) return undefined
-    const policies = governing.map(({ policy }) => this.#policyRules(policy, pod))
-    return {
-      pod: nameOf(pod),
-      exemptions: this.#options.exemptions,
-      custom: this.#options.custom,
-      logDrops: this.#options.logDrops || this.#cluster.namespaces.get(pod.namespace)?.logDrops === true,
-      policies,
-      interfaces,
-      ungoverned: ungovernedInterfaces(pod, interfaces),
-    }
+    const own = this.#policies.get(pod.namespace) ?? []
+    const selecting = own
+      .filter((policy) => matches(policy.podSelector, pod.labels))
+      .map((policy) => ({ policy }))
+    const { governing, issues } = governedBy(selecting, pod, this.#cluster, this.#options)
+    for (const issue of issues) this.#issues.push(issue)
+    const policies = governing.map(({ by }) => this.#policyRules(by.policy, pod))
+    return rulesetOf(pod, governing, policies, this.#cluster, this.#options)
   }
 
   *issues(): Generator<Issue> {
     yield* this.#issues
     yield* this.#addressless.values()
-    for (const policy of this.#cluster.policies.values()) {
-      for (const network of policy.networks) {
-        if (!this.#cluster.networks.has(network)) yield missingNetwork(policy, network)
-      }
-    }
-  }
-
-  #governing(pod: Pod): readonly Governance[] {
-    return (this.#policies.get(pod.namespace) ?? [])
-      .filter((policy) => matches(policy.podSelector, pod.labels))
-      .map((policy) => ({ policy, attachments: this.#governedBy(policy, pod) }))
-      .filter(
-        ({ policy, attachments }) =>
-          attachments.length > 0 && DIRECTIONS.some((each) => policy.isolates[each]),
-      )
-  }
-
-  #governedBy(policy: Policy, pod: Pod): readonly Attachment[] {
-    return pod.attachments.filter((attachment) => {
-      if (!policy.networks.includes(attachment.network)) return false
-      const obstacle = this.#obstacle(attachment)
-      const doubt = obstacle ?? doubtOf(pod, attachment)
-      if (doubt !== undefined) this.#issues.push(notEnforced(policy, pod, attachment, doubt))
-      return obstacle === undefined
-    })
-  }
-
-  /** Why nothing can be enforced on the attachment, if so. */
-  #obstacle(attachment: Attachment): string | undefined {
-    if (!this.#members.counts(attachment.network)) {
-      const type = this.#cluster.networks.get(attachment.network)?.cniType
-      return `the network's CNI type ${type} is not in --network-plugins`
-    }
-    return interfaceProblem(attachment)
+    for (const policy of this.#cluster.policies.values()) yield* missingNetworks(policy, this.#cluster)
   }
 
   /** Pods that a peer selects and of which no address is known, as on a network without IPAM: they are let in nowhere. */
@@ -152,7 +116,7 @@ class Compiler {
     if (names.size > 0)
       this.#addressless.set(
         `${nameOf(policy)} ${direction}[${index}]`,
-        addressless(policy, direction, index, [...names].sort()),
+        addressless(policy, direction, index, names),
       )
   }
 
@@ -178,31 +142,6 @@ class Compiler {
       return allow
     })
   }
-}
-
-/** An interface that several attachments name is governed by all that govern one of them. */
-function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
-  const byName = new Map<string, { networks: Set<NamespacedName>; isolatedBy: Record<Direction, number[]> }>()
-  for (const [place, { policy, attachments }] of governing.entries()) {
-    for (const { interface: name = '', network } of attachments) {
-      const governed = byName.get(name) ?? { networks: new Set(), isolatedBy: { ingress: [], egress: [] } }
-      byName.set(name, governed)
-      governed.networks.add(network)
-      for (const direction of DIRECTIONS.filter((each) => policy.isolates[each])) {
-        if (governed.isolatedBy[direction].at(-1) !== place) governed.isolatedBy[direction].push(place)
-      }
-    }
-  }
-  return [...byName]
-    .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { networks, isolatedBy }]) => ({ name, networks: [...networks].sort(), isolatedBy }))
-}
-
-function ungovernedInterfaces(pod: Pod, governed: readonly GovernedInterface[]): readonly string[] {
-  const told = [...pod.defaultInterfaces, ...pod.attachments.flatMap((each) => each.interface ?? [])]
-  const names = new Set(told)
-  for (const { name } of governed) names.delete(name)
-  return [...names].sort()
 }
 
 function sortedByName(policies: Iterable<Policy>): readonly Policy[] {

@@ -6,7 +6,7 @@
  */
 import { type Address, rangesInclude, sortAddresses } from './address.ts'
 import type { Cluster } from './cluster.ts'
-import type { Attachment, NamespacedName, Pod, Policy, PolicyPeer, PolicyPeers } from './model.ts'
+import type { Namespace, NamespacedName, Pod, Policy, PolicyPeer, PolicyPeers } from './model.ts'
 import { type Labels, matches } from './selector.ts'
 
 /** A pod with its addresses on the networks in question. */
@@ -19,7 +19,8 @@ export class Members {
   readonly #cluster: Cluster
   readonly #plugins: ReadonlySet<string>
   readonly #byNetwork = new Map<NamespacedName, Member[]>()
-  readonly #byPolicy = new Map<Policy, readonly Member[]>()
+  /** By all the networks of a policy: many policies have the same. */
+  readonly #byNetworks = new Map<string, readonly Member[]>()
   readonly #byPeer = new Map<PolicyPeer, readonly Member[]>()
 
   /** @param plugins the CNI types of `--network-plugins`. */
@@ -31,15 +32,15 @@ export class Members {
     }
   }
 
-  /** G3: a NAD counts unless its type is readable and not ours; one that is missing or unreadable counts. */
+  /** See `networkCounts`. */
   counts(network: NamespacedName): boolean {
-    const type = this.#cluster.networks.get(network)?.cniType
-    return type === undefined || this.#plugins.has(type)
+    return networkCounts(this.#cluster, this.#plugins, network)
   }
 
   /** Every pod with an attachment to one of the policy's networks that count, with its addresses there. */
   onNetworksOf(policy: Policy): readonly Member[] {
-    return cached(this.#byPolicy, policy, () => this.#onNetworks(policy.networks))
+    const networks = policy.networks.toSorted()
+    return cached(this.#byNetworks, JSON.stringify(networks), () => this.#onNetworks(networks))
   }
 
   /** The members that a peer stands for; for an ipBlock, the pods within it. */
@@ -55,17 +56,18 @@ export class Members {
   }
 
   #index(pod: Pod): void {
-    for (const network of new Set(pod.attachments.map((attachment) => attachment.network))) {
-      const addresses = pod.attachments.filter((each) => each.network === network).flatMap(addressesOf)
+    for (const [network, attachments] of Map.groupBy(pod.attachments, (each) => each.network)) {
+      const addresses = attachments.flatMap((each) => each.addresses)
       cached(this.#byNetwork, network, () => []).push({ pod, addresses })
     }
   }
 
   #onNetworks(networks: readonly NamespacedName[]): readonly Member[] {
-    const found = new Map<Pod, readonly Address[]>()
+    const found = new Map<Pod, Address[]>()
     for (const network of networks.filter((each) => this.counts(each))) {
       for (const { pod, addresses } of this.#byNetwork.get(network) ?? []) {
-        found.set(pod, [...(found.get(pod) ?? []), ...addresses])
+        const all = cached(found, pod, () => [])
+        for (const address of addresses) all.push(address)
       }
     }
     return [...found].map(([pod, addresses]) => ({ pod, addresses }))
@@ -93,15 +95,23 @@ export class Members {
   #inScope(policy: Policy, scope: Extract<PolicyPeer, { kind: 'pods' }>['namespaces'], pod: Pod): boolean {
     return scope.kind === 'own'
       ? pod.namespace === policy.namespace
-      : matches(scope.selector, this.#labelsOf(pod.namespace))
+      : matches(scope.selector, labelsOfNamespace(pod.namespace, this.#cluster.namespaces.get(pod.namespace)))
   }
+}
 
-  /** A namespace that pods use but nothing defines exists, with the one label that every namespace has. */
-  #labelsOf(namespace: string): Labels {
-    return (
-      this.#cluster.namespaces.get(namespace)?.labels ?? new Map([['kubernetes.io/metadata.name', namespace]])
-    )
-  }
+/** A namespace that pods use but nothing defines exists, with the one label that every namespace has. */
+export function labelsOfNamespace(name: string, namespace: Namespace | undefined): Labels {
+  return namespace?.labels ?? new Map([['kubernetes.io/metadata.name', name]])
+}
+
+/** G3: a NAD counts unless its type is readable and not ours; one that is missing or unreadable counts. */
+export function networkCounts(
+  cluster: Cluster,
+  plugins: ReadonlySet<string>,
+  network: NamespacedName,
+): boolean {
+  const type = cluster.networks.get(network)?.cniType
+  return type === undefined || plugins.has(type)
 }
 
 /** G5: pods on the host's network and pods that are done are neither governed nor peers. */
@@ -111,10 +121,6 @@ export function takesPart(pod: Pod): boolean {
 
 export function addressesOfMembers(members: readonly Member[]): readonly Address[] {
   return sortAddresses(members.flatMap(({ addresses }) => addresses))
-}
-
-function addressesOf(attachment: Attachment): readonly Address[] {
-  return attachment.addresses
 }
 
 function cached<K, V>(cache: Map<K, V>, key: K, make: () => V): V {

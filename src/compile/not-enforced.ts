@@ -3,6 +3,7 @@
  * and the reason. Policies that were quietly not enforced have cost their authors weeks.
  */
 import { LONGEST_INTERFACE_NAME } from 'nftables-json'
+import type { Cluster } from './cluster.ts'
 import {
   type Attachment,
   type Direction,
@@ -36,13 +37,14 @@ export function doubtOf(pod: Pod, attachment: Attachment): string | undefined {
     : `it is a virtual machine (${pod.guest}): packets that are bridged to the guest pass the pod's rules by`
 }
 
-export function missingNetwork(policy: Policy, network: NamespacedName): Issue {
-  return {
+export function missingNetworks(policy: Policy, cluster: Cluster): readonly Issue[] {
+  const missing = policy.networks.filter((network) => !cluster.networks.has(network))
+  return missing.map((network) => ({
     object: referenceTo(policy),
     field: POLICY_FOR,
     value: network,
     reason: 'no such NetworkAttachmentDefinition; attachments that name it are governed all the same',
-  }
+  }))
 }
 
 export function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle: string): Issue {
@@ -60,10 +62,10 @@ export function addressless(
   policy: Policy,
   direction: Direction,
   index: number,
-  pods: readonly NamespacedName[],
+  pods: ReadonlySet<NamespacedName>,
 ): Issue {
-  const shown = pods.slice(0, 5).join(', ')
-  const rest = pods.length > 5 ? ` and ${pods.length - 5} more` : ''
+  const shown = [...pods].sort().slice(0, 5).join(', ')
+  const rest = pods.size > 5 ? ` and ${pods.size - 5} more` : ''
   return {
     object: referenceTo(policy),
     field: `spec.${direction}[${index}].${direction === 'ingress' ? 'from' : 'to'}`,

@@ -17,10 +17,24 @@ export type Selector =
   | { readonly kind: 'labels'; readonly requirements: readonly Requirement[] }
 
 export const NOTHING: Selector = { kind: 'nothing' }
+export const EVERYTHING: Selector = { kind: 'labels', requirements: [] }
 
 export function matches(selector: Selector, labels: Labels): boolean {
   if (selector.kind === 'nothing') return false
   return selector.requirements.every((requirement) => satisfies(requirement, labels))
+}
+
+/** Selectors with the same text match the same labels. */
+export function selectorText(selector: Selector): string {
+  if (selector.kind === 'nothing') return 'nothing'
+  return JSON.stringify([...new Set(selector.requirements.map(requirementText))].sort())
+}
+
+function requirementText(requirement: Requirement): string {
+  const { kind, key } = requirement
+  return JSON.stringify(
+    'values' in requirement ? [kind, key, ...[...requirement.values].sort()] : [kind, key],
+  )
 }
 
 function satisfies(requirement: Requirement, labels: Labels): boolean {

@@ -23,6 +23,8 @@ export interface Failure {
   readonly next: 'list' | 'watch'
   /** 404: the kind is not there, as before its CRD is installed. Worth a look more often than other failures. */
   readonly missing?: boolean
+  /** 400 or 406: the server does not know the field selector, or the form, that was asked for. */
+  readonly refused?: boolean
   /** What the server asked for in Retry-After. */
   readonly retryAfterMs?: number
 }
@@ -59,8 +61,9 @@ export async function failureOfAnswer(
   const words = `${status} ${STATUS_CODES[status] ?? ''}${said === '' ? '' : `: ${said}`}`
   const again = status >= 500 || status === 429 || status === 401 || status === 403
   const missing = status === 404
+  const refused = status === 400 || status === 406
   const retryAfterMs = status === 429 || status >= 500 ? retryAfter(headers['retry-after'], headers.date) : 0
-  return { ...failure(resource, stage, words, again ? 'watch' : 'list'), missing, retryAfterMs }
+  return { ...failure(resource, stage, words, again ? 'watch' : 'list'), missing, refused, retryAfterMs }
 }
 
 /** An ERROR event in a watch: its object is a Status. */

@@ -13,6 +13,8 @@ export interface Failing {
   readonly phase: 'list' | 'watch'
   readonly reason: string
   readonly retryInMs: number
+  /** The server will not answer this request at all, however often it is asked: see `Failure`. */
+  readonly refused?: boolean
 }
 
 export interface Recovered {
@@ -39,12 +41,12 @@ export class Health {
   }
 
   /** The same for a failure that nothing is waited for. */
-  note({ stage, reason }: Failure, retryInMs: number): readonly Failing[] {
+  note({ stage, reason, refused }: Failure, retryInMs: number): readonly Failing[] {
     const known = this.#standing?.reason === reason
     this.#standing = { stage, reason }
     // An object that is left out is looked at again by the next list.
     const phase = stage === 'open' || stage === 'stream' ? 'watch' : 'list'
-    return known ? [] : [{ kind: 'failing', phase, reason, retryInMs }]
+    return known ? [] : [{ kind: 'failing', phase, reason, retryInMs, ...(refused && { refused }) }]
   }
 
   /** These steps succeeded; the event to give out if one of them is what had failed. */

@@ -16,6 +16,8 @@ export interface ListMetadata {
   readonly resourceVersion: string
   /** Set while there is another page. */
   readonly continue?: string
+  /** How many objects follow this page, where the server counts them: it does for a list without selectors. */
+  readonly remaining?: number
 }
 
 const quote = 0x22
@@ -35,6 +37,7 @@ const betweenItems = 2
 
 export class ListReader {
   readonly #onItem: (item: unknown) => void
+  readonly #shorten: (text: string) => string
   readonly #around: Pieces = new Pieces('a list without its items', maxAroundBytes)
   readonly #item: Pieces
   #started = false
@@ -43,8 +46,14 @@ export class ListReader {
   #escaped = false
   #inItems = false
 
-  constructor(onItem: (item: unknown) => void, maxItemBytes: number) {
+  /** @param shorten leaves out of an object's text what need not be parsed */
+  constructor(
+    onItem: (item: unknown) => void,
+    maxItemBytes: number,
+    shorten: (text: string) => string = (text) => text,
+  ) {
     this.#onItem = onItem
+    this.#shorten = shorten
     this.#item = new Pieces('an object of the list', maxItemBytes)
   }
 
@@ -72,11 +81,19 @@ export class ListReader {
     if (typeof list['kind'] !== 'string' || !list['kind'].endsWith('List')) {
       throw new Malformed(`a list was asked for, this is a ${String(list['kind'])}`)
     }
-    const { resourceVersion, continue: token } = (list['metadata'] ?? {}) as Partial<ListMetadata>
+    const {
+      resourceVersion,
+      continue: token,
+      remainingItemCount: remaining,
+    } = (list['metadata'] ?? {}) as Partial<Record<string, unknown>>
     if (typeof resourceVersion !== 'string' || resourceVersion === '') {
       throw new Malformed('the list has no resourceVersion')
     }
-    return { resourceVersion, ...(typeof token === 'string' && token !== '' && { continue: token }) }
+    return {
+      resourceVersion,
+      ...(typeof token === 'string' && token !== '' && { continue: token }),
+      ...(typeof remaining === 'number' && { remaining }),
+    }
   }
 
   #isBetween(): boolean {
@@ -117,7 +134,7 @@ export class ListReader {
     }
     if (!this.#isBetween()) return from
     this.#item.add(chunk.subarray(from, at + 1))
-    this.#onItem(parseJson(this.#item.take(), 'an object of the list'))
+    this.#onItem(parseJson(this.#shorten(this.#item.take()), 'an object of the list'))
     return at + 1
   }
 

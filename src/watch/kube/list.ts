@@ -8,12 +8,13 @@ import { wordsOf } from './connection-error.ts'
 import { type Expired, type Failure, failure, failureOfAnswer, failureOfError } from './failure.ts'
 import { IdleGuard } from './idle.ts'
 import { type ListMetadata, ListReader } from './list-items.ts'
-import { acceptOf, type Resource, selectorsOf } from './resource.ts'
+import { acceptOf, type Resource, selectorsOf, shortenerOf } from './resource.ts'
 
 export interface ListRequest<T> {
   readonly connection: ApiConnection
   readonly resource: Resource
   readonly decode: (raw: unknown) => T
+  readonly keeps: (object: T) => boolean
   readonly clock: Clock
   /** Objects a page; undefined asks for all at once. */
   readonly pageSize: number | undefined
@@ -37,6 +38,11 @@ export interface Listed<T> {
   readonly undecoded: Failure | undefined
 }
 
+type PageRequest = Omit<ListRequest<never>, 'decode' | 'keeps'>
+
+/** Of a list of one object, which is not decoded. */
+type OneRequest = Omit<PageRequest, 'pageSize' | 'from'>
+
 /** `expired` means that a page's token was too old by the time it was used. Throws when the signal aborts. */
 export async function list<T>(
   request: ListRequest<T>,
@@ -46,7 +52,8 @@ export async function list<T>(
   let undecoded: Failure | undefined
   const take = (raw: unknown): void => {
     try {
-      objects.push(request.decode(raw))
+      const object = request.decode(raw)
+      if (request.keeps(object)) objects.push(object)
     } catch (error) {
       undecoded ??= undecodable(request.resource, raw, error)
     }
@@ -63,12 +70,20 @@ export async function list<T>(
 }
 
 /** The version that the store stands at now, asked for by a list of one object. Throws when the signal aborts. */
-export async function newestVersion<T>(
-  request: Omit<ListRequest<T>, 'pageSize' | 'from'>,
+export async function newestVersion(
+  request: OneRequest,
   signal: AbortSignal,
 ): Promise<string | Expired | Failure> {
   const page = await readPage({ ...request, pageSize: 1, from: 'latest' }, undefined, () => undefined, signal)
   return 'kind' in page ? page : page.resourceVersion
+}
+
+/** How many objects there are, whatever the selectors, which the server does not count by; undefined where it does not say. */
+export async function countObjects(request: OneRequest, signal: AbortSignal): Promise<number | undefined> {
+  const { path, kind, accept } = request.resource
+  const all = { ...request, resource: { path, kind, accept }, pageSize: 1, from: 'latest' as const }
+  const page = await readPage(all, undefined, () => undefined, signal)
+  return 'kind' in page || page.remaining === undefined ? undefined : page.remaining + 1
 }
 
 /** What decode threw, by the object's name. */
@@ -78,8 +93,8 @@ export function undecodable(resource: Resource, raw: unknown, error: unknown): F
   return failure(resource, 'object', `${resource.kind} ${name} cannot be decoded: ${wordsOf(error)}`, 'list')
 }
 
-async function readPage<T>(
-  request: ListRequest<T>,
+async function readPage(
+  request: PageRequest,
   token: string | undefined,
   take: (raw: unknown) => void,
   signal: AbortSignal,
@@ -94,7 +109,7 @@ async function readPage<T>(
     })
     const body = guard.over(response.body)
     if (response.status !== 200) return await failureOfAnswer(resource, 'list', { ...response, body })
-    const reader = new ListReader(take, request.maxObjectBytes)
+    const reader = new ListReader(take, request.maxObjectBytes, shortenerOf(resource))
     for await (const chunk of body) reader.push(chunk)
     return reader.end()
   } catch (error) {
@@ -105,8 +120,8 @@ async function readPage<T>(
 }
 
 /** A page's token stands for the version and the match too, which may not be given again next to it. */
-function queryOf<T>(
-  { resource, pageSize, from }: ListRequest<T>,
+function queryOf(
+  { resource, pageSize, from }: PageRequest,
   token: string | undefined,
 ): Record<string, string> {
   const start = from === 'cache' ? { resourceVersion: '0', resourceVersionMatch: 'NotOlderThan' } : {}

@@ -39,6 +39,10 @@ export interface ReflectorOptions<T> {
    * left out of `replaced`, or its change is not told, and that is said as `failing`.
    */
   readonly decode: (raw: unknown) => T
+  /** Decoded objects of which false is said are left out of `replaced`, so that a list holds none of them. */
+  readonly keeps?: ((object: T) => boolean) | undefined
+  /** Where the first list comes from; `cache` unless told. See `ListRequest`. */
+  readonly first?: 'cache' | 'latest' | undefined
   /** Ends the events, promptly and without an error. */
   readonly signal: AbortSignal
   readonly clock?: Clock | undefined
@@ -61,7 +65,7 @@ const listIdleMs = 60_000
 export async function* reflect<T>(options: ReflectorOptions<T>): Events<T> {
   const reflector = complete(options)
   try {
-    for (let from: 'cache' | 'latest' = 'cache'; ; from = 'latest') {
+    for (let from: 'cache' | 'latest' = reflector.first; ; from = 'latest') {
       const start = yield* listUntilWhole(reflector, from)
       yield* watchUntilRelist(reflector, start)
     }
@@ -76,6 +80,8 @@ function complete<T>(options: ReflectorOptions<T>): Reflector<T> {
     ...options,
     clock,
     random,
+    keeps: options.keeps ?? (() => true),
+    first: options.first ?? 'cache',
     pageSize: options.pageSize ?? 500,
     idleMs: options.idleMs ?? 180_000,
     relistMs: options.relistMs ?? 15 * 60_000,

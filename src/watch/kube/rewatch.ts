@@ -6,6 +6,7 @@
 import { type Failure, failure } from './failure.ts'
 import { newestVersion, undecodable } from './list.ts'
 import { type Events, pause, type Reflector, rest, type Start } from './pace.ts'
+import { isOlder } from './version.ts'
 import { type WatchEnd, type WatchEvent, watch } from './watch.ts'
 
 /** How long a watch runs, at least and at most: drawn, so that the nodes' watches do not all end together. */
@@ -157,10 +158,4 @@ async function* tellOne<T>(
   }
   yield { kind: event.kind, object }
   return undefined
-}
-
-/** Versions are numbers that grow (Kubernetes' API concepts, since 1.35 by contract); what is none tells nothing. */
-function isOlder(version: string, than: string): boolean {
-  const number = /^[0-9]+$/
-  return number.test(version) && number.test(than) && BigInt(version) < BigInt(than)
 }

@@ -1,4 +1,4 @@
-/** The Kubernetes API as a source: one reflector a kind, each object parsed as it arrives. */
+/** The Kubernetes API as a source: a reflector a kind, and more for pods; each object is parsed as it arrives. */
 import type { Clock } from '../../clock.ts'
 import { keyOf } from '../../compile/cluster.ts'
 import type { ClusterObject, Issue, Kind } from '../../compile/model.ts'
@@ -6,6 +6,8 @@ import { isUnreadable, type Unreadable } from '../parse/metadata.ts'
 import { KINDS, parsers } from '../parse/object.ts'
 import type { Source, SourceEvent } from '../source.ts'
 import type { ApiConnection } from './connection.ts'
+import { watchPods } from './pods.ts'
+import { PortDemand } from './port-demand.ts'
 import { type ReflectorEvent, reflect } from './reflector.ts'
 
 const PATHS: Readonly<Record<Kind, string>> = {
@@ -15,19 +17,61 @@ const PATHS: Readonly<Record<Kind, string>> = {
   NetworkAttachmentDefinition: '/apis/k8s.cni.cncf.io/v1/network-attachment-definitions',
 }
 
-/** One source a kind. */
-export function watchKube(options: {
+export interface WatchKubeOptions {
   readonly connection: ApiConnection
   readonly clock: Clock
   readonly signal: AbortSignal
-}): readonly Source[] {
-  return KINDS.map((kind) => watchKind(kind, options))
+  /**
+   * The node whose pods are local: of all others, only what peers are asked for is kept. Undefined: every pod whole, for
+   * those who ask about all nodes.
+   */
+  readonly node?: string | undefined
+  /** At least 0, below 1. */
+  readonly random?: (() => number) | undefined
+  /** How long nodes that start together are spread over at most; 5 s unless told, and nothing in a small cluster. */
+  readonly mostSpreadMs?: number | undefined
+  /** How long the ports of other nodes' pods are kept once no policy needs them; 10 minutes unless told. */
+  readonly calmMs?: number | undefined
 }
 
-async function* watchKind(
-  kind: Kind,
-  { connection, clock, signal }: Parameters<typeof watchKube>[0],
-): Source {
+/** Longer than the list of a large cluster's pods takes, its spread included. */
+const MOST_PORTS_WAIT_MS = 10_000
+
+/** One source a kind. */
+export function watchKube(options: WatchKubeOptions): readonly Source[] {
+  const { node } = options
+  if (node === undefined) return KINDS.map((kind) => watchKind(kind, options))
+  const demand = new PortDemand()
+  const pods = {
+    ...options,
+    node,
+    demand,
+    random: options.random ?? Math.random,
+    mostSpreadMs: options.mostSpreadMs ?? 5_000,
+    calmMs: options.calmMs ?? 10 * 60_000,
+  }
+  return KINDS.map((kind) => {
+    switch (kind) {
+      case 'Pod':
+        return watchPods(pods)
+      case 'MultiNetworkPolicy':
+        return withPorts(watchKind(kind, options), demand, options)
+      default:
+        return watchKind(kind, options)
+    }
+  })
+}
+
+/** Policies, told once the ports that they need are there. */
+async function* withPorts(policies: Source, demand: PortDemand, { clock, signal }: WatchKubeOptions): Source {
+  for await (const events of policies) {
+    demand.take(events)
+    await demand.untilMet(MOST_PORTS_WAIT_MS, clock, signal)
+    yield events
+  }
+}
+
+async function* watchKind(kind: Kind, { connection, clock, signal }: WatchKubeOptions): Source {
   const resource = { path: PATHS[kind], kind }
   const unreadable = new UnreadableObjects()
   for await (const event of reflect({ connection, resource, decode: parsers()[kind], clock, signal })) {

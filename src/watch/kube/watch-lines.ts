@@ -17,6 +17,7 @@ const lineBreak = 0x0a
 export async function* watchLines(
   body: AsyncIterable<Uint8Array>,
   maxBytes: number,
+  shorten: (text: string) => string = (text) => text,
 ): AsyncGenerator<unknown, void, undefined> {
   const line = new Pieces('a line of the watch', maxBytes)
   for await (const chunk of body) {
@@ -25,7 +26,7 @@ export async function* watchLines(
       line.add(chunk.subarray(from, end))
       from = end + 1
       const text = line.take()
-      if (text.trim() !== '') yield parseJson(text, 'a line of the watch')
+      if (text.trim() !== '') yield parseJson(shorten(text), 'a line of the watch')
     }
     line.add(chunk.subarray(from))
   }

@@ -7,7 +7,7 @@ import type { ApiConnection } from './connection.ts'
 import { type Expired, type Failure, failureOfAnswer, failureOfError, failureOfStatus } from './failure.ts'
 import { IdleGuard } from './idle.ts'
 import { Malformed } from './malformed.ts'
-import { acceptOf, type Resource, selectorsOf } from './resource.ts'
+import { acceptOf, type Resource, selectorsOf, shortenerOf } from './resource.ts'
 import { watchLines } from './watch-lines.ts'
 
 export interface WatchRequest {
@@ -53,7 +53,7 @@ export async function* watch(
     if (response.status !== 200) return await failureOfAnswer(resource, stage, { ...response, body })
     yield { kind: 'open' }
     stage = 'stream'
-    for await (const line of watchLines(body, request.maxObjectBytes)) {
+    for await (const line of watchLines(body, request.maxObjectBytes, shortenerOf(resource))) {
       const event = eventOf(line, resource)
       if ('raw' in event || event.kind === 'bookmark') yield event
       else return event

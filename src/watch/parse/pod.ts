@@ -8,6 +8,7 @@ import { isUnreadable, type Metadata, parseMetadata, type Unreadable } from './m
 import { parseNetworkName } from './network-name.ts'
 import { parseContainerPorts } from './port.ts'
 import { isObject, type JsonObject, own, shorten } from './report.ts'
+import type { SharedValues } from './shared.ts'
 
 const NETWORK_STATUS = 'k8s.v1.cni.cncf.io/network-status'
 const NETWORKS_STATUS = 'k8s.v1.cni.cncf.io/networks-status'
@@ -38,6 +39,43 @@ export function parsePod(raw: unknown, unscheduledNode?: string): Pod | Unreadab
     ports: parseContainerPorts(spec ?? {}),
     netns: parseNetns(metadata),
     issues: report.issues,
+  }
+}
+
+const NOTHING: readonly never[] = []
+
+/**
+ * A pod of another node, of which nothing is asked but what it is as a peer: namespace, labels, and addresses on
+ * networks; the ports of its containers as far as `raw` has them, which metadata alone has not. Undefined for a pod that
+ * no policy can mean: on no network, on the host's network, or done (semantics.md, P3 and G5).
+ *
+ * Metadata alone does not tell of the last two: whoever asks for it has the server leave such pods out.
+ */
+export function parsePeerPod(raw: unknown, shared: SharedValues): Pod | Unreadable | undefined {
+  const pod = parsePod(raw)
+  if (isUnreadable(pod)) return pod
+  if (!pod.alive || pod.hostNetwork) return undefined
+  if (pod.attachments.length === 0 && pod.issues.length === 0) return undefined
+  return {
+    ...pod,
+    namespace: shared.text(pod.namespace),
+    runtimeUid: pod.uid,
+    node: undefined,
+    labels: shared.labels(pod.labels),
+    guest: undefined,
+    createdAt: 0,
+    attachments: pod.attachments.map(({ network, interface: name, addresses }) => ({
+      network: shared.text(network),
+      interface: name === undefined ? undefined : shared.text(name),
+      // Exactly as long as it is: what grew by pushing keeps room for more.
+      addresses: addresses.slice(),
+      mac: undefined,
+      userspace: undefined,
+    })),
+    defaultInterfaces: NOTHING,
+    ports: pod.ports.length === 0 ? NOTHING : shared.ports(pod.ports),
+    netns: undefined,
+    issues: pod.issues.length === 0 ? NOTHING : pod.issues,
   }
 }
 

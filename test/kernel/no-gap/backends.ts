@@ -13,11 +13,16 @@ export const BACKENDS: readonly Backend[] = ['nftables', 'iptables']
 
 /** What the daemon's rules in a pod look like, with handles where there are any, so that what was written anew differs. */
 export async function rulesOf(pod: Pod, backend: Backend): Promise<string> {
+  return (await partsOf(pod, backend)).join('\n').trim()
+}
+
+/** The same by the parts that are committed apart: the one table, or the rules of each family. Empty where none are the daemon's. */
+export async function partsOf(pod: Pod, backend: Backend): Promise<readonly string[]> {
   switch (backend) {
     case 'nftables':
-      return await listNftables(pod)
+      return [await listNftables(pod)]
     case 'iptables':
-      return await saveIptables(pod)
+      return await Promise.all([saveIptables(pod, 'iptables'), saveIptables(pod, 'ip6tables')])
     default:
       return backend satisfies never
   }
@@ -36,9 +41,9 @@ export function countedPackets(rules: string): number {
   )
 }
 
-async function saveIptables(pod: Pod): Promise<string> {
-  const saved = await Promise.all([pod.run(['iptables-save', '-c']), pod.run(['ip6tables-save', '-c'])])
-  return saved.some((each) => each.includes('MULTI-')) ? saved.join('\n') : ''
+async function saveIptables(pod: Pod, command: 'iptables' | 'ip6tables'): Promise<string> {
+  const saved = await pod.run([`${command}-save`, '-c'])
+  return saved.includes('MULTI-') ? saved : ''
 }
 
 async function listNftables(pod: Pod): Promise<string> {

@@ -1,17 +1,7 @@
-/**
- * Tables that may stand in a pod when the daemon starts for the first time, with the meaning of the policy that allows
- * `ok` and nobody else: one of an older version with other names, and that of another daemon for MultiNetworkPolicy.
- */
+/** Tables of nftables that may stand in a pod at the first start, see standing-rules.ts. */
 import { createHash } from 'node:crypto'
 
-export interface StandingTable {
-  readonly name: string
-  readonly ruleset: string
-  /** Names of its own that must be gone once it has been taken over. */
-  readonly names: readonly string[]
-}
-
-const OLDER = `
+export const OLDER_TABLE: string = `
 table inet multi_networkpolicy {
   set p0-from4 { type ipv4_addr; elements = { 10.1.0.2 }; }
   set p0-from6 { type ipv6_addr; elements = { fd00:1::2 }; }
@@ -41,7 +31,7 @@ table inet multi_networkpolicy {
 const HASH = createHash('sha256').update('p-x').digest('hex').slice(0, 32)
 const MANAGED = `smi-${HASH}`
 const peers = (direction: string, family: 4 | 6): string => `snp-${HASH}_${direction}_ipv${family}_net1_0`
-const OTHER_DAEMON = `
+export const NFTABLES_DAEMON: string = `
 table inet multi_networkpolicy {
   comment "MultiNetworkPolicy"
   set ${MANAGED} { type ifname; comment "Managed interfaces set for x/p"; elements = { "net1" }; }
@@ -93,16 +83,3 @@ table inet multi_networkpolicy {
   }
 }
 `
-
-export const STANDING_TABLES: readonly StandingTable[] = [
-  {
-    name: 'an older table of its own',
-    ruleset: OLDER,
-    names: ['p0-from', 'common-accept', 'older-in', 'pods-out', 'version-0'],
-  },
-  {
-    name: 'the table of multi-networkpolicy-nftables',
-    ruleset: OTHER_DAEMON,
-    names: ['smi-', 'snp-', 'cnp-', 'common-ingress', 'chain ingress'],
-  },
-]

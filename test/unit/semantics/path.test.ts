@@ -6,9 +6,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { Cluster, keyOf } from '../../../src/compile/cluster.ts'
+import { Cluster, type ClusterChange, keyOf } from '../../../src/compile/cluster.ts'
+import type { Compilation } from '../../../src/compile/compile.ts'
+import { NO_CUSTOM_RULES } from '../../../src/compile/custom-rules.ts'
+import { IncrementalCompiler } from '../../../src/compile/incremental.ts'
 import type { ClusterObject } from '../../../src/compile/model.ts'
 import { printNftables } from '../../../src/compile/nftables.ts'
+import { NO_EXEMPTIONS } from '../../../src/compile/ruleset.ts'
 import { describeIssue } from '../../../src/issue-log.ts'
 import { parseManifest } from '../../../src/watch/manifests/file.ts'
 import { KINDS } from '../../../src/watch/parse/object.ts'
@@ -19,14 +23,35 @@ import { seed } from '../../seed.ts'
 
 /** Everything that is printed, and every Issue, as one text. */
 function printed(cluster: Cluster): string {
-  const { targets, issues } = compileAll(cluster, generatedOptions.networkPlugins)
+  return printedOf(compileAll(cluster, generatedOptions.networkPlugins))
+}
+
+function printedOf({ targets, issues }: Compilation): string {
   const rules = [...targets].map(
     ([pod, { ruleset }]) => `${pod} ${JSON.stringify(printNftables(ruleset).transaction)}`,
   )
   return [...rules.sort(), ...issues.map(describeIssue).sort()].join('\n')
 }
 
-function apply(cluster: Cluster, edit: Edit): void {
+/** As the daemon compiles: the cluster follows when it does. */
+class Compiling {
+  readonly #compiler = new IncrementalCompiler({
+    node: undefined,
+    networkPlugins: new Set(generatedOptions.networkPlugins),
+    exemptions: NO_EXEMPTIONS,
+    logDrops: false,
+  })
+
+  apply(change: ClusterChange): void {
+    this.#compiler.apply(change)
+  }
+
+  printed(): string {
+    return printedOf(this.#compiler.compile({ custom: NO_CUSTOM_RULES }))
+  }
+}
+
+function apply(cluster: Cluster | Compiling, edit: Edit): void {
   const object = parse(edit.object)
   if (object === undefined) return
   const key = object.kind === 'Namespace' ? object.name : `${object.namespace}/${object.name}`
@@ -77,6 +102,24 @@ for (const [name, path] of Object.entries(PATHS)) {
     )
   })
 }
+
+test('one change after the other, each compiled as the daemon does, ends in the same rules and the same Issues', {
+  timeout: 120_000,
+}, () => {
+  fc.assert(
+    fc.property(arbitraryHistory({ length: 8 }), ({ start, edits }) => {
+      const compiling = new Compiling()
+      for (const object of rawObjects(start).flatMap((raw) => parse(raw) ?? []))
+        compiling.apply({ kind: 'changed', object })
+      for (const edit of edits) {
+        compiling.printed()
+        apply(compiling, edit)
+      }
+      expect(compiling.printed()).toBe(printed(clusterOf(rawObjects(stateAfter(start, edits)))))
+    }),
+    { seed, numRuns: 100 },
+  )
+})
 
 const GOLDEN = join(import.meta.dirname, '../compile/golden')
 

@@ -1,0 +1,97 @@
+/** Two daemons and one database: who writes, and how soon the other does when the first is killed. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Server, Testbed } from '../../packages/ovsdb/test/ovn/servers.ts'
+import { openNorthbound } from '../../src/apply/ovn/northbound.ts'
+import { topologyRows } from './trace-topology.ts'
+import { PORTS } from './writer-cluster.ts'
+import { until } from './writer-mode.ts'
+import { Watcher } from './writer-watcher.ts'
+
+let testbed: Testbed
+let server: Server
+beforeAll(async () => {
+  testbed = await Testbed.make()
+  server = await testbed.standalone('nb')
+})
+afterAll(() => testbed[Symbol.asyncDispose]())
+
+class Daemon implements AsyncDisposable {
+  readonly #process: ChildProcess
+  readonly #gone: Promise<void>
+  /** Each status in turn. */
+  readonly told: string[] = []
+
+  constructor(endpoint: string) {
+    const script = join(import.meta.dirname, 'writer-process.ts')
+    this.#process = spawn(process.execPath, [script, endpoint], { stdio: ['ignore', 'pipe', 'inherit'] })
+    this.#gone = new Promise((resolve) => this.#process.once('exit', () => resolve()))
+    if (this.#process.stdout !== null)
+      createInterface({ input: this.#process.stdout }).on('line', (line) => this.told.push(line))
+  }
+
+  get status(): string | undefined {
+    return this.told.at(-1)
+  }
+
+  async kill(): Promise<void> {
+    this.#process.kill('SIGKILL')
+    await this.#gone
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill()
+  }
+}
+
+test('the other takes over within seconds of a kill, and the third then waits', async () => {
+  await using client = openNorthbound({ endpoints: server.endpoint, tls: undefined })
+  await client.ready()
+  await client.transact(topologyRows('layer2', PORTS))
+  await using watcher = await Watcher.of(server.endpoint)
+  await using first = new Daemon(server.endpoint)
+  await until(() => first.status === 'as-wanted')
+  await using second = new Daemon(server.endpoint)
+  await until(() => second.status === 'standby')
+  await using third = new Daemon(server.endpoint)
+  await until(() => third.status === 'standby')
+  await watcher.now()
+  const before = watcher.text()
+  expect(before).toContain('mnpd_isolation')
+
+  await first.kill()
+  const killed = performance.now()
+  // What nobody is there to undo yet, the next writer must.
+  await client.transact([{ op: 'update', table: 'Port_Group', where: [], row: { ports: [] } }])
+  await watcher.now()
+  expect(watcher.ports('web').length, 'undone already, or not yet').toBeLessThanOrEqual(2)
+  await until(() => watcher.text() === before && second.status === 'as-wanted')
+  const took = performance.now() - killed
+  process.stdout.write(`handover: ${Math.round(took)} ms\n`)
+  expect(took).toBeLessThan(5_000)
+  expect(third.told, 'it never came into it').not.toContain('as-wanted')
+  expect(
+    second.told.filter((each) => each === 'as-wanted'),
+    'once',
+  ).toHaveLength(1)
+}, 60_000)
+
+test('when the database is started anew there is one writer again, and no more', async () => {
+  const own = await testbed.standalone('frozen')
+  await using client = openNorthbound({ endpoints: own.endpoint, tls: undefined })
+  await client.ready()
+  await client.transact(topologyRows('layer2', PORTS))
+  await using watcher = await Watcher.of(own.endpoint)
+  await using first = new Daemon(own.endpoint)
+  await until(() => first.status === 'as-wanted')
+  await using second = new Daemon(own.endpoint)
+  await until(() => second.status === 'standby')
+  await own.restart()
+  await until(() => [first, second].filter(({ status }) => status === 'as-wanted').length === 1)
+  await until(() => [first, second].filter(({ status }) => status === 'standby').length === 1)
+  await client.ready()
+  await watcher.now()
+  expect(watcher.text()).toContain('mnpd_isolation')
+}, 60_000)
