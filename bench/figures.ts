@@ -3,7 +3,7 @@ import { table } from '../src/cli/table.ts'
 
 export interface Figure {
   readonly name: string
-  readonly unit: 'ms' | 'MiB' | 'packets'
+  readonly unit: 'ms' | 'MiB' | 'packets' | 'bytes'
   readonly samples: readonly number[]
   /** What one sample is divided by to give the ratio; absent for memory. */
   readonly yardstick?: Yardstick
@@ -11,7 +11,7 @@ export interface Figure {
 
 export interface Yardstick {
   readonly name: string
-  /** ms */
+  /** ms, or bytes where the figure is of bytes. */
   readonly samples: readonly number[]
   /** The figure stands for that many runs of the yardstick. */
   readonly times: number
@@ -39,7 +39,7 @@ export function renderFigures(figures: readonly Figure[]): string {
       `${quantile(samples, 0.99).toFixed(1)} ${unit}`,
       yardstick === undefined
         ? ''
-        : `${yardstick.times === 1 ? '' : `${yardstick.times} × `}${quantile(yardstick.samples, 0.5).toFixed(1)} ms`,
+        : `${yardstick.times === 1 ? '' : `${yardstick.times} × `}${quantile(yardstick.samples, 0.5).toFixed(1)} ${unit === 'bytes' ? unit : 'ms'}`,
       p50 === undefined || p99 === undefined ? '' : `${p50.toFixed(2)} / ${p99.toFixed(2)}`,
     ]
   })

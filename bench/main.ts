@@ -6,6 +6,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apiStore } from '../test/runtime/pod-store.ts'
+import { bytes } from './bytes.ts'
 import { escapes } from './escapes.ts'
 import { type Figure, quantile, ratio, renderFigures } from './figures.ts'
 import { latency } from './latency.ts'
@@ -14,7 +15,7 @@ import { start } from './start.ts'
 
 type Part = () => Promise<readonly Figure[]>
 
-const PARTS: Readonly<Record<string, Part>> = { latency, start, memory }
+const PARTS: Readonly<Record<string, Part>> = { latency, start, memory, bytes }
 const ON_DEMAND: Readonly<Record<string, Part>> = { escapes, 'escapes-gate': () => escapes(apiStore, true) }
 const RESULT = join(import.meta.dirname, '../.cache/bench.json')
 

@@ -133,7 +133,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     }
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
-    if (asBefore) options.drifted?.(key)
+    if (asBefore && stood?.kind !== 'failed') options.drifted?.(key)
     const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
     const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
     const outcome = await printed.write(netns, signal, {

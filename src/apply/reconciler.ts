@@ -55,6 +55,8 @@ interface Work<D> {
   running: boolean
   attempts: number
   outcome: Outcome | undefined
+  /** The wish changed since the work on it began. */
+  changed: boolean
   /** The outcome is that of an earlier wish. */
   stale: boolean
   retry: AbortController | undefined
@@ -137,12 +139,14 @@ export class Reconciler<D> {
         running: false,
         attempts: 0,
         outcome: undefined,
+        changed: true,
         stale: true,
         retry: undefined,
       })
     } else {
       work.wish = wish
       work.attempts = 0
+      work.changed = true
       work.stale = true
       work.retry?.abort()
     }
@@ -174,6 +178,7 @@ export class Reconciler<D> {
     this.#running += 1
     work.running = true
     work.pending = false
+    work.changed = false
     const outcome = await this.#perform(key, work.wish)
     this.#running -= 1
     work.running = false
@@ -213,7 +218,7 @@ export class Reconciler<D> {
 
   #settle(key: string, work: Work<D>, outcome: Outcome): void {
     work.outcome = outcome
-    work.stale = work.pending
+    work.stale = work.changed
     if (work.pending) {
       this.#ready.push(key)
     } else if (outcome.kind === 'failed') {

@@ -63,6 +63,8 @@ export interface SourceSettings {
   readonly node: string
   readonly clock: Clock
   readonly signal: AbortSignal
+  /** From the API, only what peers are asked for is kept of other nodes' pods: not enough to compile their rules. */
+  readonly othersAsPeers?: boolean
 }
 
 export interface OpenedSources {
@@ -96,7 +98,7 @@ export async function openSources(flags: FlagValues, settings: SourceSettings): 
 async function openKube(
   kubeconfig: string | undefined,
   master: string | undefined,
-  { clock, signal }: SourceSettings,
+  { node, clock, signal, othersAsPeers = false }: SourceSettings,
 ): Promise<OpenedSources> {
   const { ConnectionError, fromKubeconfig, inCluster } = await import('../watch/kube/connection.ts')
   const { watchKube } = await import('../watch/kube/source.ts')
@@ -105,7 +107,8 @@ async function openKube(
       kubeconfig === undefined && master === undefined
         ? await inCluster()
         : await fromKubeconfig({ kubeconfig, master })
-    return { sources: watchKube({ connection, clock, signal }), connection }
+    const local = othersAsPeers ? node : undefined
+    return { sources: watchKube({ connection, clock, signal, node: local }), connection }
   } catch (error) {
     if (!(error instanceof ConnectionError)) throw error
     throw new UsageError(error.message, '--kubeconfig FILE, --manifests DIR or an in-cluster configuration', {

@@ -21,7 +21,7 @@ import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from '.
 import { openLog } from './log.ts'
 import { withNftWriter } from './nft-writer.ts'
 import { type LocatorOf, openLocator } from './open-locator.ts'
-import { openOvn, openOvnDumps } from './ovn-options.ts'
+import { hasOvn, openOvn, openOvnDumps } from './ovn-options.ts'
 
 export const RUN_HELP: string = `mnpd run: enforces the MultiNetworkPolicies on this node's pods until it is told to end.
 
@@ -51,7 +51,13 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const stop = stopOnSignals(log)
   await using resources = new AsyncDisposableStack()
   const locator = await openLocator(flags, log, resources)
-  const { sources, connection } = await openSources(flags, { node, clock: systemClock, signal: stop.signal })
+  const { sources, connection } = await openSources(flags, {
+    node,
+    clock: systemClock,
+    signal: stop.signal,
+    // Whoever writes to OVN does so for the ports of all nodes.
+    othersAsPeers: !hasOvn(flags),
+  })
   const events =
     connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
   const { backend: named, others } = backendsOf(flags)

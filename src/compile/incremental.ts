@@ -18,10 +18,10 @@ import type { Attachment, Namespace, NamespacedName, Network, Pod, Policy } from
 import { addTo, type Multimap, removeFrom } from './multimap.ts'
 import { missingNetworks } from './not-enforced.ts'
 import { PendingChanges } from './pending.ts'
-import { PolicyRecord } from './policy-record.ts'
+import { PolicyIndex } from './policy-index.ts'
+import type { PolicyRecord } from './policy-record.ts'
 import type { Ruleset } from './ruleset.ts'
 import { matches } from './selector.ts'
-import { SelectorFile } from './selector-file.ts'
 
 /** What may be otherwise at each compile. */
 export type CompileInput = Pick<CompileOptions, 'custom' | 'elsewhere'>
@@ -35,8 +35,7 @@ export class IncrementalCompiler {
   readonly #pending = new PendingChanges(this.cluster)
   readonly #members: MemberIndex
   readonly #ledger = new IssueLedger()
-  readonly #policies = new Map<string, PolicyRecord>()
-  readonly #policiesIn = new Map<string, SelectorFile<PolicyRecord>>()
+  readonly #policies: PolicyIndex
   readonly #local = new Map<string, LocalPod>()
   readonly #localIn: Multimap<string, LocalPod> = new Map()
   /** Local pods whose targets are to be worked out anew. */
@@ -56,6 +55,7 @@ export class IncrementalCompiler {
     this.#members = new MemberIndex(this.cluster, (network) =>
       networkCounts(this.cluster, networkPlugins, network),
     )
+    this.#policies = new PolicyIndex(this.#members)
   }
 
   /** Takes note; nothing is compiled yet. */
@@ -86,6 +86,11 @@ export class IncrementalCompiler {
     return this.#recompiled
   }
 
+  /** How many sets of members are kept. */
+  get memberSets(): number {
+    return this.#members.size
+  }
+
   #takeNetworks(): void {
     const types = new Set<string>()
     let come = false
@@ -95,7 +100,7 @@ export class IncrementalCompiler {
       if (before?.cniType !== after?.cniType) types.add(key)
       come ||= before === undefined || after === undefined
     }
-    if (come) for (const record of this.#policies.values()) this.#noteMissing(record.policy)
+    if (come) for (const policy of this.cluster.policies.values()) this.#noteMissing(policy)
     if (types.size === 0) return
     this.#members.networksChanged()
     for (const local of this.#local.values()) {
@@ -118,7 +123,8 @@ export class IncrementalCompiler {
       const [before, after] = [change.before as Policy | undefined, change.after as Policy | undefined]
       this.#ledger.set(`policy ${key}`, after?.issues ?? [])
       this.#ledger.set(`networks of ${key}`, after ? missingNetworks(after, this.cluster) : [])
-      this.#replaceRecord(key, after)
+      const old = this.#policies.replace(key, after)
+      if (old !== undefined) this.#touched.add(old)
       const namespace = (after ?? before)?.namespace ?? ''
       for (const local of this.#localIn.get(namespace) ?? []) {
         const selects = (policy: Policy | undefined): boolean =>
@@ -126,23 +132,6 @@ export class IncrementalCompiler {
         if (selects(before) || selects(after)) this.#regovern(local)
       }
     }
-  }
-
-  #replaceRecord(key: string, policy: Policy | undefined): void {
-    const old = this.#policies.get(key)
-    this.#policies.delete(key)
-    if (old !== undefined) {
-      this.#touched.add(old)
-      const file = this.#policiesIn.get(old.policy.namespace)
-      file?.delete(old)
-      if (file?.size === 0) this.#policiesIn.delete(old.policy.namespace)
-    }
-    if (policy === undefined) return
-    const record = new PolicyRecord(policy, this.#members)
-    this.#policies.set(key, record)
-    const file = this.#policiesIn.get(policy.namespace) ?? new SelectorFile()
-    this.#policiesIn.set(policy.namespace, file)
-    file.add(record)
   }
 
   #takePods(): void {
@@ -221,9 +210,7 @@ export class IncrementalCompiler {
   }
 
   #governed(pod: Pod): Governed<PolicyRecord> {
-    const selecting = [...(this.#policiesIn.get(pod.namespace)?.matching(pod.labels) ?? [])]
-    selecting.sort((a, b) => (a.policy.name < b.policy.name ? -1 : 1))
-    return governedBy(selecting, pod, this.cluster, {
+    return governedBy(this.#policies.selecting(pod), pod, this.cluster, {
       networkPlugins: this.#options.networkPlugins,
       elsewhere: (pod, attachment) =>
         this.#elsewhere.get(attachment) ?? this.#input.elsewhere?.(pod, attachment) ?? false,

@@ -41,6 +41,11 @@ export class MemberIndex {
     this.#counts = counts
   }
 
+  /** How many sets there are. */
+  get size(): number {
+    return this.#sets.size
+  }
+
   podChanged(before: Pod | undefined, after: Pod | undefined): void {
     const [old, now] = [peerOf(before), peerOf(after)]
     const left = old && this.#scopes.entriesOf(old)

@@ -20,7 +20,7 @@ import {
 import { app, policy, StockCluster } from './cluster.ts'
 import { DATAPLANES } from './dataplane.ts'
 
-const PORTS = { tcp: [80, 81], udp: [80, 81] }
+const PORTS = [80, 81]
 /** From `ok` one port of TCP, to `ok` one of UDP. */
 const POLICY = policy({
   ...{ ...app('governed'), policyTypes: ['Ingress', 'Egress'] },
@@ -51,7 +51,9 @@ beforeAll(async () => {
   const made: Attached[] = []
   for (const kind of KINDS) made.push(await makeAttached(lab, kind, [ok, bad]))
   attached = new Map(made.map((each) => [each.kind, each]))
-  await Promise.all([ok, bad, ...made.map(({ pod }) => pod)].map((pod) => pod.serve(PORTS)))
+  // To its address within a VRF no UDP socket can be bound that is not the VRF's: that nobody listens is an answer too.
+  await Promise.all([ok, bad].map((peer) => peer.serve({ tcp: PORTS, udp: PORTS })))
+  await Promise.all(made.map(({ pod }) => pod.serve({ tcp: PORTS })))
   await cluster.save('cluster', [
     networkObject('x', 'red'),
     ...made.map(({ pod, addresses }) => attachedObject(pod, 'governed', addresses)),
@@ -72,7 +74,7 @@ async function passing(kind: Kind): Promise<readonly string[]> {
   const questions = (Object.entries(peers) as [PeerName, Pod][]).flatMap(([name, peer]) =>
     ([4, 6] as const).flatMap((family) =>
       (['tcp', 'udp'] as const).flatMap((protocol: Protocol) =>
-        [80, 81].flatMap((port) => {
+        PORTS.flatMap((port) => {
           const place = family === 4 ? 0 : 1
           const what = `${protocol}/${port} v${family}`
           const at = { protocol, port, timeoutMs: 1000 }

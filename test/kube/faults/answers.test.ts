@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { type Asked, type Fate, type FaultProxy, passes } from './fault-proxy.ts'
-import { Ground } from './ground.ts'
+import { Ground, WATCHES } from './ground.ts'
 
 let ground: Ground
 
@@ -49,14 +49,14 @@ describe.concurrent('the API server', () => {
   })
 
   test.for([
-    ['500', status(500), 32],
-    ['503', status(503), 32],
-    ['an error page of something in between', { ...status(502), body: '<html>Bad Gateway' }, 32],
-    // Each kind asks once, is told to wait, and may ask once more.
-    ['429 with Retry-After', status(429, { 'retry-after': '2' }), 12],
-    ['503 with Retry-After', status(503, { 'retry-after': '2' }), 12],
+    ['500', status(500), 40],
+    ['503', status(503), 40],
+    ['an error page of something in between', { ...status(502), body: '<html>Bad Gateway' }, 40],
+    // Each watch asks once, is told to wait, and may ask once more.
+    ['429 with Retry-After', status(429, { 'retry-after': '2' }), 15],
+    ['503 with Retry-After', status(503, { 'retry-after': '2' }), 15],
     // A request on a kept connection is repeated once at once.
-    ['connections that break', { kind: 'reset' }, 40],
+    ['connections that break', { kind: 'reset' }, 50],
   ] as const)('answers with %s for a while', async ([name, fate, mostRequests]) => {
     await using trial = await ground.trial()
     const { proxy } = trial
@@ -64,7 +64,7 @@ describe.concurrent('the API server', () => {
     await trial.endure(name, {
       begin: () => everything(proxy, () => fate),
       end: () => nothing(proxy),
-      met: () => proxy.count(from) >= 4,
+      met: () => proxy.count(from) >= WATCHES,
       mostRequests,
     })
   })
@@ -77,12 +77,12 @@ describe.concurrent('the API server', () => {
     await trial.endure('no answer for 30 s', {
       begin: async () => {
         everything(proxy, () => ({ kind: 'held', until: promise }))
-        await trial.until('every kind has asked', async () => proxy.count(from) >= 4)
+        await trial.until('every watch has asked', async () => proxy.count(from) >= WATCHES)
         await trial.moveTime({ monotonicMs: 30_000 })
       },
       end: () => resolve(),
       // Patience: nobody asks a second time.
-      mostRequests: 4,
+      mostRequests: WATCHES,
     })
   })
 
@@ -93,7 +93,7 @@ describe.concurrent('the API server', () => {
     await trial.endure('no answer at all', {
       begin: async () => {
         everything(proxy, () => ({ kind: 'held', until: new Promise(() => undefined) }))
-        await trial.until('every kind has asked', async () => proxy.count(from) >= 4)
+        await trial.until('every watch has asked', async () => proxy.count(from) >= WATCHES)
         await trial.moveTime({ monotonicMs: 71_000 })
       },
       met: () => daemon.log.filter(({ msg }) => msg.includes('no answer within 70 s')).length === 4,
@@ -108,7 +108,7 @@ describe.concurrent('the API server', () => {
     await trial.getRound('a byte in two milliseconds', {
       begin: () => everything(proxy, () => ({ kind: 'slow', msPerByte: 2 })),
       end: () => everything(proxy, () => passes),
-      mostRequests: 8,
+      mostRequests: 2 * WATCHES,
     })
   })
 
@@ -132,7 +132,7 @@ describe.concurrent('the API server', () => {
         ),
       met: () => daemon.log.filter(({ msg }) => msg.includes('401 Unauthorized')).length === 4,
       // Each try is made twice, the second time with credentials that were read again.
-      mostRequests: 64,
+      mostRequests: 80,
       end: async () => {
         const { users } = parse(await readFile(config, 'utf8')) as { users: { user: { token: string } }[] }
         await writeFile(`${file}.part`, `${users[0]?.user.token}\n`)

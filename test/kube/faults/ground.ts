@@ -13,6 +13,9 @@ import { type ControlPlane, startControlPlane } from '../control-plane.ts'
 import { FaultProxy } from './fault-proxy.ts'
 import { Trial } from './trial.ts'
 
+/** One a kind, and two for pods: this node's, and those of other nodes. */
+export const WATCHES = 5
+
 const DEPLOY = join(import.meta.dirname, '../../../deploy')
 
 export interface TrialOptions {
@@ -60,7 +63,7 @@ export class Ground implements AsyncDisposable {
     const trial = cleanup.use(await this.start(options))
     await trial.daemon.ready(60_000)
     await trial.enforces(trial.port)
-    await trial.until('all is watched', async () => trial.proxy.watched.length === 4)
+    await trial.until('all is watched', async () => trial.proxy.watched.length === WATCHES)
     cleanup.move()
     return trial
   }

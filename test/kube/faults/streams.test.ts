@@ -93,7 +93,7 @@ describe.concurrent('a watch', () => {
         proxy.breakAll()
       },
       // A list and a watch a try.
-      mostRequests: 64,
+      mostRequests: 80,
       end: () => {
         proxy.fate = () => passes
       },

@@ -53,11 +53,17 @@ const local = (index: number, shape: PodShape = {}): object =>
 const remote = (index: number, shape: PodShape = {}): object =>
   pod(`remote-${index}`, { labels: { app: `app-${index}` }, address: `10.0.1.${index + 1}`, ...shape })
 
-function policy(name: string, app: string, from: readonly object[], more: object = {}): object {
+function policy(
+  name: string,
+  app: string,
+  from: readonly object[],
+  more: object = {},
+  networks = 'red',
+): object {
   return {
     apiVersion: 'k8s.cni.cncf.io/v1beta1',
     kind: 'MultiNetworkPolicy',
-    metadata: { namespace: 'shop', name, annotations: { 'k8s.v1.cni.cncf.io/policy-for': 'red' } },
+    metadata: { namespace: 'shop', name, annotations: { 'k8s.v1.cni.cncf.io/policy-for': networks } },
     spec: {
       podSelector: { matchLabels: { app } },
       policyTypes: ['Ingress', 'Egress'],
@@ -206,6 +212,26 @@ test('a network definition: of no type of ours, back, gone', () => {
   compiler.apply({ kind: 'deleted', of: 'NetworkAttachmentDefinition', key: 'shop/red' })
   expect(work().changed).toEqual([])
   expect(last.issues).toHaveLength(2)
+})
+
+test('a network of a policy that no longer counts: its peers there go, and come back', () => {
+  told(policy('web', 'web', [byApp('client')], {}, 'red, blue'))
+  expect(told(remote(90, { labels: { app: 'client' }, network: 'shop/blue' }))).toEqual(of(WEBS))
+  expect(told(network('blue', 'bridge'))).toEqual(of(WEBS))
+  expect(told(network('blue', 'macvlan'))).toEqual(of(WEBS))
+})
+
+test('sets of members are shared, and go with the last policy that governs a pod here', () => {
+  const { memberSets } = compiler
+  told(policy('again', 'web', [byApp('other'), byApp('client')]))
+  expect(compiler.memberSets).toBe(memberSets)
+  told(policy('more', 'web', [byApp('more')]), policy('nobody', 'nobody', [byApp('yet-more')]))
+  expect(compiler.memberSets).toBe(memberSets + 1)
+  for (const name of ['web', 'again', 'more', 'db', 'nobody']) {
+    compiler.apply({ kind: 'deleted', of: 'MultiNetworkPolicy', key: `shop/${name}` })
+  }
+  work()
+  expect(compiler.memberSets).toBe(0)
 })
 
 test('a policy that is edited: the pods that it selects or selected', () => {

@@ -152,9 +152,11 @@ test('so it is on one node, with attachments that come to be enforced elsewhere 
     fc.property(parts, ([{ start, edits }, choices]) => {
       const both = new Both({ ...OPTIONS, node: 'n1', logDrops: true })
       const node = (object: ClusterObject): ClusterObject =>
-        object.kind === 'Pod' && object.name.endsWith('1') ? { ...object, node: 'n2' } : object
-      const moved = (change: ClusterChange): ClusterChange =>
-        change.kind === 'changed' ? { ...change, object: node(change.object) } : change
+        object.kind === 'Pod' ? { ...object, node: object.name.endsWith('1') ? 'n2' : 'n1' } : object
+      const moved = (change: ClusterChange): ClusterChange => {
+        if (change.kind === 'changed') return { ...change, object: node(change.object) }
+        return change.kind === 'replaced' ? { ...change, objects: change.objects.map(node) } : change
+      }
       for (const [place, changes] of [relist(start), ...edits.map((edit) => changesOf([edit]))].entries()) {
         both.tell(changes.map(moved))
         const choice = choices[place] ?? 0

@@ -4,9 +4,11 @@
  */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { Address, AddressRange } from '../../../src/compile/address.ts'
+import { NO_CUSTOM_RULES } from '../../../src/compile/custom-rules.ts'
 import { type Printed, printNftables } from '../../../src/compile/nftables.ts'
 import { changeTable } from '../../../src/compile/nftables-change.ts'
-import type { Ruleset } from '../../../src/compile/ruleset.ts'
+import { type Allow, NO_EXEMPTIONS, type Ruleset } from '../../../src/compile/ruleset.ts'
 import { arbitraryHistory, edited, generatedOptions } from '../../model/generate.ts'
 import type { InterpretedPacket } from '../../nft-interpreter.ts'
 import { clusterOf, compileAll } from '../../product.ts'
@@ -80,4 +82,82 @@ describe('at no moment a gap, and in the end the same table', { timeout: TIMEOUT
     })
     fc.assert(property, { seed, numRuns: PAIRS / 3 })
   })
+})
+
+describe('in as few transactions as can be', () => {
+  const blocks = (...numbers: readonly number[]): AddressRange[] =>
+    numbers.map((number) => ({ family: 4, first: BigInt(number) << 8n, last: (BigInt(number) << 8n) + 255n }))
+  /** 0.0.0.0/24 and every other one up to 0.0.22.0/24: more than are rules of their own. */
+  const many = Array.from({ length: 12 }, (_, number) => 2 * number)
+
+  const CASES: Readonly<Record<string, readonly [before: Rule[], after: Rule[], transactions: number]>> = {
+    'an address that comes': [[[['0.0.0.1'], []]], [[['0.0.0.1', '0.0.2.1'], []]], 1],
+    'one that comes as another goes': [[[['0.0.0.1'], []]], [[['0.0.2.1'], []]], 1],
+    'one that goes from a set to one that is asked before': [
+      [
+        [['0.0.2.1'], []],
+        [['0.0.0.1'], []],
+      ],
+      [
+        [['0.0.0.1'], []],
+        [['0.0.2.1'], []],
+      ],
+      2,
+    ],
+    'one that goes from a set into a block': [
+      [
+        [['0.0.0.1', '0.0.2.1'], []],
+        [[], many.slice(1)],
+      ],
+      [
+        [['0.0.2.1'], []],
+        [[], many],
+      ],
+      2,
+    ],
+    'blocks that are new': [[[['0.0.0.1'], []]], [[[], many]], 2],
+    'blocks that come': [[[[], many.slice(1)]], [[[], many]], 1],
+    'blocks that come as others go': [[[[], many.slice(1)]], [[[], many.slice(0, -1)]], 4],
+    'addresses in place of anybody': [[[[], [0]]], [[['0.0.0.1'], []]], 1],
+  }
+
+  test.each(Object.entries(CASES))('%s', (_, [before, after, transactions]) => {
+    const [old, wanted] = [rulesetOf(before), rulesetOf(after)]
+    const sources = ['0.0.0.1', '0.0.2.1', '0.0.6.1', '0.0.22.1', '0.0.23.1']
+    holds(
+      old,
+      wanted,
+      sources.map((source) => ({
+        hook: 'input',
+        interface: 'net1',
+        source,
+        destination: '10.0.0.9',
+        protocol: 'TCP',
+        port: 80,
+      })),
+    )
+    expect(changeTable(printNftables(old).table, printNftables(wanted))).toHaveLength(transactions)
+  })
+
+  type Rule = readonly [addresses: readonly string[], blocks: readonly number[]]
+
+  function rulesetOf(rules: readonly Rule[]): Ruleset {
+    const ingress = rules.map(
+      ([addresses, numbers], rule): Allow => ({
+        rule,
+        peers: { kind: 'only', addresses: addresses as readonly Address[], ranges: blocks(...numbers) },
+        ports: { kind: 'any' },
+        endpoints: [],
+      }),
+    )
+    return {
+      pod: 'x/a',
+      exemptions: NO_EXEMPTIONS,
+      custom: NO_CUSTOM_RULES,
+      policies: [{ policy: 'x/p', allows: { ingress, egress: undefined } }],
+      interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: { ingress: [0], egress: [] } }],
+      ungoverned: [],
+      logDrops: false,
+    }
+  }
 })
