@@ -1,12 +1,13 @@
 /**
  * The measured figures. Times are ratios to a yardstick taken in the same run, since no two machines, nor two minutes of
- * one, are alike; the JSON is for whoever wants to compare. `node bench/main.ts latency` runs one part alone. New pods take
- * minutes and are measured when asked for: `node bench/main.ts escapes escapes-gate`.
+ * one, are alike; the JSON is for whoever wants to compare. `node bench/main.ts latency` runs one part alone. What takes
+ * minutes is measured when asked for: `node bench/main.ts compile escapes escapes-gate`.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { apiStore } from '../test/runtime/pod-store.ts'
 import { bytes } from './bytes.ts'
+import { compiling } from './compile.ts'
 import { escapes } from './escapes.ts'
 import { type Figure, quantile, ratio, renderFigures } from './figures.ts'
 import { latency } from './latency.ts'
@@ -16,7 +17,11 @@ import { start } from './start.ts'
 type Part = () => Promise<readonly Figure[]>
 
 const PARTS: Readonly<Record<string, Part>> = { latency, start, memory, bytes }
-const ON_DEMAND: Readonly<Record<string, Part>> = { escapes, 'escapes-gate': () => escapes(apiStore, true) }
+const ON_DEMAND: Readonly<Record<string, Part>> = {
+  compile: compiling,
+  escapes,
+  'escapes-gate': () => escapes(apiStore, true),
+}
 const RESULT = join(import.meta.dirname, '../.cache/bench.json')
 
 const asked = process.argv.slice(2)

@@ -21,7 +21,7 @@ export class IssueLog {
 
   /** States all Issues that hold now. */
   set(issues: Iterable<Issue>): void {
-    const now = new Map([...issues].map((issue) => [JSON.stringify(issue), issue] as const))
+    const now = new Map([...issues].map((issue) => [keyOf(issue), issue] as const))
     this.#write(
       'warn',
       'not enforced as written',
@@ -48,6 +48,15 @@ export class IssueLog {
         this.#log[level](`${what}: ${own.length - MAX_LINES} more in namespace ${namespace}`)
     }
   }
+}
+
+/** Issues that hold on are the same objects. */
+const keys = new WeakMap<Issue, string>()
+
+function keyOf(issue: Issue): string {
+  const key = keys.get(issue) ?? JSON.stringify(issue)
+  keys.set(issue, key)
+  return key
 }
 
 /** One line: object, field, value, reason. */

@@ -12,9 +12,9 @@ import type { Verdict } from '../lab/protocol.ts'
 import type { Row } from '../lab/table.ts'
 
 const AGENT = join(import.meta.dirname, 'sctp-agent.py')
-/** What is open answers after 0.1 s where there is a processor. */
+/** For what must stay silent; what must answer and does not is asked again. */
 const SECONDS = 1.5
-/** The machine is emulated, and others may run beside it: what was silent and should not be is asked once more. */
+/** For what must answer: the machine is emulated, and others may run beside it. A rule that drops, drops again. */
 const PATIENT_SECONDS = 12
 
 interface Reply {
