@@ -2,7 +2,7 @@
  * How iptables tells interfaces apart: by name, where a `+` at the end means every name that begins so. A name that
  * itself ends in `+` cannot be said: such an interface is every one that begins as it does, but for those whose names are
  * known, which are told apart before it. So it is governed, and at most interfaces that network-status does not tell of
- * are governed with it; of two such names that begin alike, the first one's chain has both.
+ * are governed with it; of two such names that begin alike, the longer one's rule comes first.
  */
 import type { Words } from './iptables-rule.ts'
 import type { Direction } from './model.ts'
@@ -37,7 +37,10 @@ export function matchesOf({ interfaces, ungoverned }: Ruleset, direction: Direct
         : { kind: 'begins-as', governed, place, match: [option, wildcard(name)] }
     })
   const named = isolated.filter(({ kind }) => kind === 'named')
-  const begins = isolated.filter(({ kind }) => kind === 'begins-as')
+  // Those that say more of a name first, so that `a+b+` is not taken for an interface that begins as `a+`.
+  const begins = isolated
+    .filter(({ kind }) => kind === 'begins-as')
+    .toSorted((a, b) => Buffer.byteLength(b.governed.name) - Buffer.byteLength(a.governed.name))
   const starts = begins.map(({ governed }) => wildcard(governed.name).slice(0, -1))
   const known = ['lo', ...interfaces.map(({ name }) => name), ...ungoverned].filter(
     (name) =>

@@ -43,12 +43,12 @@ function quoted(word: string): string {
   return `"${word.replaceAll(/[\n\0]/g, '?').replaceAll(/["\\]/g, '\\$&')}"`
 }
 
-/** The words of a rule as iptables-save prints it; undefined where the line ends within quotes. */
+/** The words of a rule as iptables-save prints it, one blank apart; undefined where the line ends within quotes. */
 export function ruleWords(text: string): Words | undefined {
   const words: string[] = []
-  for (let rest = text.trimStart(); rest !== ''; ) {
+  for (let rest = text.replace(/^ +/, ''); rest !== ''; ) {
     const raw = RAW_VALUES.has(words.at(-1) ?? '') || !rest.startsWith('"')
-    const [all, word] = (raw ? /^(\S+)\s*/ : /^"((?:[^"\\]|\\.)*)"\s*/s).exec(rest) ?? []
+    const [all, word] = (raw ? /^([^ ]+) */ : /^"((?:[^"\\]|\\.)*)" */s).exec(rest) ?? []
     if (all === undefined || word === undefined) return undefined
     words.push(raw ? word : word.replaceAll(/\\(.)/gs, '$1'))
     rest = rest.slice(all.length)

@@ -67,10 +67,11 @@ export function printInterface(
   const replies = `${chain}-replies`
   if (judgesReplies(governed)) printReplies(table, ruleset, governed, direction, replies)
   table.addChain({ name: chain })
+  const alone = isToldApart(ruleset, governed, direction)
   const isReply = [match(ct('direction'), 'reply'), match(ct('state'), 'established', 'in')]
   table.addRule(chain, [...isReply, judgesReplies(governed) ? jump(replies) : accept])
   table.addRule(chain, [jump(COMMON.original)], fitComment(networksText(governed.networks), ''))
-  printJumps(table, ruleset, governed, direction, chain, 'original')
+  if (alone) printJumps(table, ruleset, governed, direction, chain, 'original')
   if (ruleset.logDrops) {
     const { rate, per, burst } = DROP_LOG_RATE
     const prefix = dropLogPrefix(direction, governed.name)
@@ -132,7 +133,7 @@ export function printHooks(table: TableHandle, ruleset: Ruleset): void {
 function printDispatch(ruleset: Ruleset, direction: Direction): readonly (readonly Statement[])[] {
   const isolated = ruleset.interfaces.filter((governed) => governed.isolatedBy[direction].length > 0)
   const named = isolated.filter(({ name }) => interfaceNameProblem(name) === undefined)
-  const unnamed = isolated.filter((governed) => !named.includes(governed))
+  const unnamed = unsayable(ruleset, direction)
   const key = meta(direction === 'ingress' ? 'iifname' : 'oifname')
   return [
     ...named.map(({ name }) => [match(key, name), goto_(interfaceChain(name, direction))]),
@@ -146,7 +147,8 @@ function printDispatch(ruleset: Ruleset, direction: Direction): readonly (readon
 /**
  * Names that nft's language has no way to say (`tcp`, `@x`, `a"b`): such an interface is every one that begins as it does,
  * but for those whose names are known. So it is governed, whatever it is called, and at most interfaces that
- * network-status does not tell of are governed with it; of two such names that begin alike, the first one's chain has both.
+ * network-status does not tell of are governed with it. Of two such names that begin alike the first one's chain has both,
+ * so nothing that a policy allows is in it: whoever names a pod's interfaces must not pick whose rules they get.
  */
 function matchUnnamed(key: ReturnType<typeof meta>, name: string, ruleset: Ruleset): readonly Statement[] {
   const start = wildcardStart(name)
@@ -158,6 +160,29 @@ function matchUnnamed(key: ReturnType<typeof meta>, name: string, ruleset: Rules
     ...(start === '' ? [] : [match(key, wildcard(start))]),
     ...(known.size === 0 ? [] : [match(key, anonymousSet([...known].sort()), '!=')]),
   ]
+}
+
+/** Isolated interfaces that nft cannot name, in the order of their rules: those that say more of a name first. */
+function unsayable(ruleset: Ruleset, direction: Direction): readonly GovernedInterface[] {
+  return ruleset.interfaces
+    .filter(
+      ({ name, isolatedBy }) => isolatedBy[direction].length > 0 && interfaceNameProblem(name) !== undefined,
+    )
+    .toSorted((a, b) => wildcardStart(b.name).length - wildcardStart(a.name).length)
+}
+
+/** Whether no later interface, of other policies, ends in this one's chain. */
+function isToldApart(ruleset: Ruleset, governed: GovernedInterface, direction: Direction): boolean {
+  if (interfaceNameProblem(governed.name) === undefined) return true
+  const order = unsayable(ruleset, direction)
+  const start = wildcardStart(governed.name)
+  return order
+    .slice(order.indexOf(governed) + 1)
+    .every(({ name, isolatedBy }) => !name.startsWith(start) || samePolicies(isolatedBy, governed.isolatedBy))
+}
+
+function samePolicies(a: GovernedInterface['isolatedBy'], b: GovernedInterface['isolatedBy']): boolean {
+  return DIRECTIONS.every((direction) => a[direction].join() === b[direction].join())
 }
 
 const PLAIN_NAME = /^[A-Za-z0-9._-]+$/

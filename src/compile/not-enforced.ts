@@ -73,9 +73,16 @@ export function addressless(
   }
 }
 
-/** The kernel's dev_valid_name: 15 bytes at most, no slash, colon or blank, and neither of the dot names. */
+/**
+ * The kernel's dev_valid_name: 15 bytes at most, no slash, colon or ASCII blank, and neither of the dot names. Other blanks
+ * of Unicode are bytes like any; half a surrogate pair is no byte at all.
+ */
 function isLinuxName(name: string): boolean {
+  const bytes = Buffer.byteLength(name)
   return (
-    /^[^/:\s\0]+$/.test(name) && !/^\.\.?$/.test(name) && Buffer.byteLength(name) <= LONGEST_INTERFACE_NAME
+    /^[^/:\t-\r \0]+$/.test(name) &&
+    name.isWellFormed() &&
+    !/^\.\.?$/.test(name) &&
+    bytes <= LONGEST_INTERFACE_NAME
   )
 }

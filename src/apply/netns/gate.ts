@@ -91,7 +91,9 @@ export class Gate {
   }
 
   async #serve(id: string): Promise<void> {
-    if (!this.#requests.has(id)) this.#requests.set(id, await this.#read(id))
+    // What could not be read now may be readable at the next look: the pod waits for it.
+    if (this.#requests.get(id) === undefined || this.#requests.get(id) === 'unreadable')
+      this.#requests.set(id, await this.#read(id))
     const request = this.#requests.get(id)
     if (request === undefined || request === 'unreadable' || !this.#isEnforced(request)) return
     const path = join(this.#options.directory, `${id}.answer`)
@@ -128,7 +130,7 @@ export class Gate {
     if (links.length === 0) return true
     const { podOf, isAsDesired } = this.#options
     const pod = podOf(name)
-    if (pod === undefined || pod.runtimeUid !== uid) return false
+    if (pod === undefined || (pod.uid !== uid && pod.runtimeUid !== uid)) return false
     const told = new Set(pod.attachments.map((each) => each.interface))
     return links.every((link) => told.has(link)) && isAsDesired(name)
   }

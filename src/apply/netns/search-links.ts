@@ -4,6 +4,7 @@
  */
 import { type Address, parseAddress } from '../../compile/address.ts'
 import type { Attachment } from '../../compile/model.ts'
+import { parseShown } from './links.ts'
 
 export interface Link {
   /** In lower case; empty where it has none. */
@@ -47,7 +48,7 @@ interface ShownLink {
 
 function parseLinks(line: string): LinkTable | undefined {
   try {
-    const shown = JSON.parse(line) as readonly ShownLink[]
+    const shown = parseShown(line) as readonly ShownLink[]
     return new Map(
       shown.map(({ ifname, address = '', addr_info = [] }) => [
         ifname,

@@ -34,9 +34,15 @@ export function searchingLocator({
     pod: Parameters<NetnsLocator['locate']>[0],
     signal: AbortSignal,
   ): Promise<SandboxLookup> {
-    const { namespace, name, runtimeUid: uid } = pod
+    const { namespace, name, uid, runtimeUid } = pod
     const waited = AbortSignal.timeout(patience)
-    const answer = await runtime.sandboxOf({ namespace, name, uid }, AbortSignal.any([signal, waited]))
+    const both = AbortSignal.any([signal, waited])
+    const own = await runtime.sandboxOf({ namespace, name, uid }, both)
+    // The other UID is an annotation's word: it is for static pods, which the runtime does not know by their mirror's.
+    const answer =
+      own.kind === 'no-sandbox' && runtimeUid !== uid
+        ? await runtime.sandboxOf({ namespace, name, uid: runtimeUid }, both)
+        : own
     patience = waited.aborted ? Math.min(SHORT_PATIENCE_MS, patienceMs) : patienceMs
     return answer
   }

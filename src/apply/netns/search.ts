@@ -185,6 +185,8 @@ function claimOf({ attachments }: Pod): Claim {
 function hasOwnUid(pod: Pod, pods: Iterable<Pod>): boolean {
   if (pod.runtimeUid === '') return false
   const uid = pod.runtimeUid
+  // What the API says is not for another pod's annotation to doubt.
+  if (uid === pod.uid) return true
   return [...pods].every(
     (each) => nameOf(each) === nameOf(pod) || (each.uid !== uid && each.runtimeUid !== uid),
   )

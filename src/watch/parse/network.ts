@@ -1,7 +1,7 @@
 /** NetworkAttachmentDefinitions at the edge: all that matters of one is its CNI type. */
 import type { Network } from '../../compile/model.ts'
 import { isUnreadable, parseMetadata, type Unreadable } from './metadata.ts'
-import { isObject, own, type Report } from './report.ts'
+import { isObject, own, type Report, shorten } from './report.ts'
 
 export function parseNetwork(raw: unknown): Network | Unreadable {
   const metadata = parseMetadata('NetworkAttachmentDefinition', raw)
@@ -30,7 +30,7 @@ function parseCniType(report: Report, config: unknown): string | undefined {
     return report.add(
       'spec.config',
       config,
-      `${error instanceof Error ? error.message : error}; ${consequence}`,
+      `${shorten(error instanceof Error ? error.message : error)}; ${consequence}`,
     )
   }
   const plugins = isObject(parsed) ? own(parsed, 'plugins') : undefined
