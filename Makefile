@@ -85,3 +85,8 @@ image: setup ## the container image, as .cache/image/mnpd.tar
 .PHONY: soak
 soak: setup-test ## made-up clusters from another seed each time, by rules and by packets
 	@SEED=$$RANDOM$$RANDOM test/tools/run-tiers unit kernel
+
+.PHONY: test-stock
+test-stock: build ## packets on Debian's own kernel in a virtual machine: SCTP, ipvlan, VRF
+	@test/tools/install-packages $(TEST_PACKAGES) qemu-system-x86 python3 python3-venv kmod
+	@test/tools/stock-kernel-tests

@@ -69,6 +69,17 @@ const config: ViteUserConfig = defineConfig({
       {
         extends: true,
         test: {
+          name: 'stock',
+          include: ['test/stock/**/*.test.ts'],
+          fileParallelism: false,
+          isolate: false,
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
           name: 'image',
           include: ['test/image/**/*.test.ts'],
           globalSetup: ['test/image/image-file.ts'],

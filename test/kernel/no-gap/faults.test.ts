@@ -65,9 +65,8 @@ describe.each(BACKENDS)('faults under traffic, %s', (backend) => {
   })
 
   // The 30 s after which a call is given up are spent once; the other backend's programs wait for less.
-  test.runIf(backend === 'nftables')(
-    'nft hangs',
-    async () => {
+  if (backend === 'nftables')
+    test('nft hangs', async () => {
       const before = await standing()
       const marks = await world.traffic.mark()
       await stage.programs.set('hangs')
@@ -76,9 +75,7 @@ describe.each(BACKENDS)('faults under traffic, %s', (backend) => {
       expect(await standing()).toBe(before)
       const ms = await stage.heal(mark)
       await world.traffic.expectNoGap(`nft hangs, healed in ${ms} ms`, marks)
-    },
-    120_000,
-  )
+    }, 120_000)
 
   test('what commits stalls, and goes on when there is an edit more', async () => {
     const before = await standing()
@@ -93,52 +90,53 @@ describe.each(BACKENDS)('faults under traffic, %s', (backend) => {
     await world.traffic.expectNoGap(`stalled, healed in ${ms} ms`, marks)
   })
 
-  describe.runIf(backend === 'iptables')('what only iptables has', () => {
-    test.each([
-      ['iptables-restore', 0],
-      ['ip6tables-restore', 1],
-    ] as const)('%s fails: the other family has the edit, this one what it had', async (program, place) => {
-      const { a } = world.pods
-      const before = await partsOf(a, backend)
-      const [line, marks] = [world.daemon.log.length, await world.traffic.mark()]
-      await stage.programs.set('fails', [program])
-      const mark = await stage.edit()
-      await stage.told(line, /Pod x\/a: not enforced yet because: .*made to fail/)
-      const meanwhile = await partsOf(a, backend)
-      expect(withoutCounters(meanwhile[place] ?? '')).toBe(withoutCounters(before[place] ?? ''))
-      expect(meanwhile[1 - place]).toContain(mark)
-      const ms = await stage.heal(mark)
-      await world.traffic.expectNoGap(`${program} fails, healed in ${ms} ms`, marks)
+  if (backend === 'iptables')
+    describe('what only iptables has', () => {
+      test.each([
+        ['iptables-restore', 0],
+        ['ip6tables-restore', 1],
+      ] as const)('%s fails: the other family has the edit, this one what it had', async (program, place) => {
+        const { a } = world.pods
+        const before = await partsOf(a, backend)
+        const [line, marks] = [world.daemon.log.length, await world.traffic.mark()]
+        await stage.programs.set('fails', [program])
+        const mark = await stage.edit()
+        await stage.told(line, /Pod x\/a: not enforced yet because: .*made to fail/)
+        const meanwhile = await partsOf(a, backend)
+        expect(withoutCounters(meanwhile[place] ?? '')).toBe(withoutCounters(before[place] ?? ''))
+        expect(meanwhile[1 - place]).toContain(mark)
+        const ms = await stage.heal(mark)
+        await world.traffic.expectNoGap(`${program} fails, healed in ${ms} ms`, marks)
+      })
+
+      test.each(['fails', 'is killed', 'missing', 'is killed after its commit'] as const)(
+        'ipset %s: peers are a rule each until it is back',
+        async (fault) => {
+          const marks = await world.traffic.mark()
+          await stage.inForce(await stage.edit())
+          expect(await standing()).toContain('--match-set mnpd-')
+          await stage.programs.set(fault, ['ipset'])
+          await stage.inForce(await stage.edit())
+          await world.daemon.ready()
+          expect(await standing()).not.toContain('--match-set')
+          await stage.programs.set('none')
+          await stage.inForce(await stage.edit())
+          await world.daemon.ready()
+          expect(await setsLeft()).toEqual(await setsNamed())
+          await world.traffic.expectNoGap(`ipset ${fault}`, marks)
+        },
+      )
+
+      async function setsNamed(): Promise<readonly string[]> {
+        return [
+          ...new Set([...(await standing()).matchAll(/--match-set (\S+)/g)].map(([, name = '']) => name)),
+        ].sort()
+      }
+
+      async function setsLeft(): Promise<readonly string[]> {
+        return (await world.pods.a.run(['ipset', 'list', '-n'])).split('\n').filter(Boolean).sort()
+      }
     })
-
-    test.each(['fails', 'is killed', 'missing', 'is killed after its commit'] as const)(
-      'ipset %s: peers are a rule each until it is back',
-      async (fault) => {
-        const marks = await world.traffic.mark()
-        await stage.inForce(await stage.edit())
-        expect(await standing()).toContain('--match-set mnpd-')
-        await stage.programs.set(fault, ['ipset'])
-        await stage.inForce(await stage.edit())
-        await world.daemon.ready()
-        expect(await standing()).not.toContain('--match-set')
-        await stage.programs.set('none')
-        await stage.inForce(await stage.edit())
-        await world.daemon.ready()
-        expect(await setsLeft()).toEqual(await setsNamed())
-        await world.traffic.expectNoGap(`ipset ${fault}`, marks)
-      },
-    )
-
-    async function setsNamed(): Promise<readonly string[]> {
-      return [
-        ...new Set([...(await standing()).matchAll(/--match-set (\S+)/g)].map(([, name = '']) => name)),
-      ].sort()
-    }
-
-    async function setsLeft(): Promise<readonly string[]> {
-      return (await world.pods.a.run(['ipset', 'list', '-n'])).split('\n').filter(Boolean).sort()
-    }
-  })
 
   test('pods vanish while updates run', async () => {
     const [line, marks] = [world.daemon.log.length, await world.traffic.mark()]
