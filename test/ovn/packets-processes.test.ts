@@ -72,7 +72,7 @@ test.each(['SIGTERM', 'SIGKILL'] as const)(
     await allowed.until('passed', { after: ended, timeoutMs: AGAIN_MS })
     const [kept, never] = [(await allowed.stop()).window(began, ended), (await forbidden.stop()).window()]
     expect({ lost: kept.lost, passed: never.passed }).toEqual({ lost: 0, passed: 0 })
-    expect(kept.sent).toBeGreaterThan(20)
+    expect(kept.sent).toBeGreaterThan(4)
   },
 )
 
