@@ -3,7 +3,7 @@
  * differs between them.
  */
 import type { NamespacedName } from '../compile/model.ts'
-import type { StandingNetworks } from '../compile/nftables-standing.ts'
+import type { StandingNetworks } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import type { Outcome } from './reconciler.ts'

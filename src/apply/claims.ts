@@ -50,6 +50,11 @@ export async function withdrawn(
   }
 }
 
+/** The pod as if it still told of what it has. */
+export function withAttachments(pod: Pod, { attachments }: Withdrawn): Pod {
+  return { ...pod, attachments: [...pod.attachments, ...attachments] }
+}
+
 /** What network-status tells of governed interfaces and the netns does not have, in words; undefined: nothing. */
 export async function mismatches(
   ruleset: Ruleset | undefined,

@@ -1,7 +1,8 @@
 /** iptables: chains in the filter tables of both families, by whichever variant of the commands the host has. */
-import { printIptables } from '../compile/iptables.ts'
-import { parseSaved } from '../compile/iptables-listing.ts'
-import { governedBy } from '../compile/iptables-standing.ts'
+
+import { parseSaved } from '../compile/iptables/listing.ts'
+import { printIptables } from '../compile/iptables/printer.ts'
+import { governedBy } from '../compile/iptables/standing.ts'
 import type { Backend, Cleared, Dumped, Found, Governed } from './backend.ts'
 import { countersOf, inWords, isOwned, stateLines } from './iptables-account.ts'
 import { type Choose, chooseOnce } from './iptables-choose.ts'

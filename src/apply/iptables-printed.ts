@@ -1,9 +1,9 @@
 /** A ruleset as iptables has it: with sets for large peers, or, where the kernel has no ipset, without. */
 import { FAMILIES } from '../compile/address.ts'
-import { type PrintedIptables, printIptables } from '../compile/iptables.ts'
-import { sameSet, setsText } from '../compile/iptables-set.ts'
-import { governedBy, holdsOurs, standsAs } from '../compile/iptables-standing.ts'
-import { swapText } from '../compile/iptables-swap.ts'
+import { type PrintedIptables, printIptables } from '../compile/iptables/printer.ts'
+import { sameSet, setsText } from '../compile/iptables/set.ts'
+import { governedBy, holdsOurs, standsAs } from '../compile/iptables/standing.ts'
+import { swapText } from '../compile/iptables/swap.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Printed } from './backend.ts'
 import { printedLines } from './iptables-account.ts'

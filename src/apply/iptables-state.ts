@@ -6,10 +6,10 @@ import {
   IncompatibleTable,
   parseSaved,
   type Saved,
-} from '../compile/iptables-listing.ts'
-import { isOurChain } from '../compile/iptables-names.ts'
-import { type AddressSet, parseSets } from '../compile/iptables-set.ts'
-import { holdsOurs } from '../compile/iptables-standing.ts'
+} from '../compile/iptables/listing.ts'
+import { isOurChain } from '../compile/iptables/names.ts'
+import { type AddressSet, parseSets } from '../compile/iptables/set.ts'
+import { holdsOurs } from '../compile/iptables/standing.ts'
 import type { ChosenPrograms } from './iptables-choose.ts'
 import { type Programs, runIn, runIpset, save } from './iptables-commands.ts'
 import type { OpenNetns } from './netns/open-netns.ts'

@@ -4,11 +4,11 @@
  * commands holds of ours, and sets that no rule names any more.
  */
 import { FAMILIES, type Family } from '../compile/address.ts'
-import type { PrintedIptables } from '../compile/iptables.ts'
-import { ruleText } from '../compile/iptables-rule.ts'
-import { type AddressSet, restoreSets, sameSet } from '../compile/iptables-set.ts'
-import { holdsOurs } from '../compile/iptables-standing.ts'
-import { foreignInterfaces, foreignNatRules, swapText, tableText } from '../compile/iptables-swap.ts'
+import type { PrintedIptables } from '../compile/iptables/printer.ts'
+import { ruleText } from '../compile/iptables/rule.ts'
+import { type AddressSet, restoreSets, sameSet } from '../compile/iptables/set.ts'
+import { holdsOurs } from '../compile/iptables/standing.ts'
+import { foreignInterfaces, foreignNatRules, swapText, tableText } from '../compile/iptables/swap.ts'
 import type { ChosenPrograms } from './iptables-choose.ts'
 import { type Programs, restore, runIpset } from './iptables-commands.ts'
 import { type IptablesState, listTable } from './iptables-state.ts'

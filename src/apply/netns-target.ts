@@ -10,7 +10,7 @@ import type { Compilation, PodTarget } from '../compile/compile.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Found, Governed, Printed } from './backend.ts'
-import { mismatches, withdrawn } from './claims.ts'
+import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
@@ -93,10 +93,14 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const owner = otherOwner(backend, found, nameOf(pod))
     if (owner !== undefined) return failed(owner)
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
-    const ruleset = rulesetOf({ ...pod, attachments: [...pod.attachments, ...(lost?.attachments ?? [])] })
-    const printed = backend.print(ruleset)
+    const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
     const alone = known === undefined ? untouched : known.alone && isAsLeft(known, generation)
-    const stands = await ensure({ key, netns, known, generation, found, alone, printed, signal })
+    const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
+    const printed = unmoved ?? backend.print(ruleset)
+    const stands: Stands | Failure =
+      'isThere' in printed
+        ? await ensure({ key, netns, known, generation, found, alone, printed, signal })
+        : { kind: 'stands', generation, stood: generation }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? netns : undefined)
     const left = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
@@ -123,8 +127,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
     const { key, netns, known, generation, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
-    if (asBefore && generation !== undefined && known.generation === generation)
-      return { kind: 'stands', generation, stood: generation }
+    if (asBefore && isAsSeen(known, generation)) return { kind: 'stands', generation, stood: generation }
     const stood = found ?? (asBefore ? await backend.read(netns, signal) : undefined)
     const isThere = stood !== undefined && printed.isThere(stood)
     if (isThere) {
@@ -212,8 +215,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const left = await clearOthers(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
-    const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]
-    const printed = backend.print(rulesetOf({ ...pod, attachments }))
+    const printed = backend.print(rulesetOf(lost === undefined ? pod : withAttachments(pod, lost)))
     const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal, { found })
     return outcome.kind === 'done' && lost !== undefined && printed.governed.size > 0
       ? failed(lost.remark)
@@ -248,6 +250,11 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   }
 
   return { update, delete: remove, prune }
+}
+
+/** Whether the kernel was seen to list what is known in just that generation. */
+function isAsSeen(known: Written | undefined, generation: number | undefined): boolean {
+  return generation !== undefined && known?.generation === generation
 }
 
 /** Whether nobody has changed anything since. */

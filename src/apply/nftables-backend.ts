@@ -9,8 +9,8 @@ import {
   toText,
 } from 'nftables-json'
 import { listTable, listText } from 'nftables-json/run'
-import { printNftables, TABLE } from '../compile/nftables.ts'
-import { governedBy, isOwnedBy } from '../compile/nftables-standing.ts'
+import { printNftables, TABLE } from '../compile/nftables/printer.ts'
+import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
 import type { OpenNetns } from './netns/open-netns.ts'

@@ -4,8 +4,8 @@
  */
 import type { ListedTable, Transaction } from 'nftables-json'
 import { type RunResult, run } from 'nftables-json/run'
-import type { Printed } from '../compile/nftables.ts'
-import { changeTable } from '../compile/nftables-change.ts'
+import { changeTable } from '../compile/nftables/change.ts'
+import type { Printed } from '../compile/nftables/printer.ts'
 import type { Found, Known, WriteOutcome } from './backend.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 

@@ -25,12 +25,6 @@ export interface Target<D> {
   prune(desired: ReadonlySet<string>, signal: AbortSignal): Promise<readonly string[]>
 }
 
-/** What stands of one key: undefined before the first outcome. */
-export interface KeyStatus {
-  readonly outcome: Outcome | undefined
-  readonly attempts: number
-}
-
 export interface ReconcilerOptions<D> {
   readonly target: Target<D>
   readonly clock: Clock

@@ -2,7 +2,7 @@
 import { systemClock } from '../clock.ts'
 import { Cluster } from '../compile/cluster.ts'
 import { type Compilation, compile } from '../compile/compile.ts'
-import { NO_CUSTOM_RULES } from '../compile/custom-rules.ts'
+import { NO_CUSTOM_RULES } from '../compile/custom/rules.ts'
 import type { Issue, Kind } from '../compile/model.ts'
 import { describeIssue } from '../issue-log.ts'
 import { UsageError } from '../usage-error.ts'

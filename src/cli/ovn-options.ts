@@ -8,8 +8,8 @@ import type { NorthboundAddress } from '../apply/ovn/northbound.ts'
 import { systemClock } from '../clock.ts'
 import type { Cluster } from '../compile/cluster.ts'
 import type { CompileOptions } from '../compile/compile.ts'
-import type { OvnCompilation } from '../compile/ovn-compile.ts'
-import { OVN_CNI_TYPE } from '../compile/ovn-ports.ts'
+import type { OvnCompilation } from '../compile/ovn/compile.ts'
+import { OVN_CNI_TYPE } from '../compile/ovn/ports.ts'
 import { UsageError } from '../usage-error.ts'
 import { badValue, type FlagValues } from './flags.ts'
 
@@ -109,8 +109,8 @@ export async function compileRows(
   flags: FlagValues,
 ): Promise<OvnCompilation & { readonly lines: readonly string[] }> {
   const [{ compileOvn, expectedPorts }, { ovnLines }] = await Promise.all([
-    import('../compile/ovn-compile.ts'),
-    import('../compile/ovn-text.ts'),
+    import('../compile/ovn/compile.ts'),
+    import('../compile/ovn/text.ts'),
   ])
   const ports = expectedPorts(cluster).filter((port) => pod === undefined || port.pod === pod)
   const compiled = compileOvn(cluster, ports, {

@@ -4,8 +4,8 @@
  */
 import { dependsOnGovernedPod, resolveRule } from './allow.ts'
 import type { Cluster } from './cluster.ts'
-import type { CustomRules } from './custom-rules.ts'
-import { governedBy, rulesetOf } from './governance.ts'
+import type { CustomRules } from './custom/rules.ts'
+import { governedBy, rulesetOf } from './incremental/governance.ts'
 import { Members, takesPart } from './members.ts'
 import {
   type Attachment,
@@ -62,7 +62,10 @@ export function compile(cluster: Cluster, options: CompileOptions): Compilation 
   return {
     targets,
     issues,
-    rulesetOf: (pod) => compiler.rulesetOf(pod),
+    rulesetOf: (pod) => {
+      const target = targets.get(nameOf(pod))
+      return target?.pod === pod ? target.ruleset : compiler.rulesetOf(pod)
+    },
     versionOf: (policy) => versions.get(policy),
   }
 }

@@ -8,7 +8,7 @@
  * A reply is that of a connection which the other direction's policies allow, where they isolate that direction too.
  */
 import type { Address, AddressRange } from './address.ts'
-import type { CustomRules } from './custom-rules.ts'
+import type { CustomRules } from './custom/rules.ts'
 import type { Direction, NamespacedName } from './model.ts'
 import type { Protocol, ProtocolPorts } from './port.ts'
 

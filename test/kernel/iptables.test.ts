@@ -10,6 +10,7 @@ import type { Pod } from '../lab/pod.ts'
 import type { Probe } from '../lab/probe.ts'
 import { policyObject } from '../manifests.ts'
 import { countedPackets } from './no-gap/backends.ts'
+import { iptablesDaemon } from './no-gap/standing-chains.ts'
 import { ALLOW_OK, governA, OK, World } from './no-gap/world.ts'
 
 const PACKETS_PER_SECOND = 2000
@@ -259,11 +260,11 @@ test.each(VARIANTS)(
   async (variant) => {
     await using world = await World.create(`takeover-${variant}`, 'iptables')
     const { a } = world.pods
-    for (const [command, ok] of [
-      ['iptables', '10.1.0.2'],
-      ['ip6tables', 'fd00:1::2'],
+    for (const [command, family] of [
+      ['iptables', 4],
+      ['ip6tables', 6],
     ] as const)
-      await a.run([`${command}-${variant}-restore`, '--noflush'], existingDaemon(ok, command))
+      await a.run([`${command}-${variant}-restore`, '--noflush'], iptablesDaemon(family))
     await world.manifests.save('policies', [ALLOW_OK])
     const traffic = await world.startTraffic(PACKETS_PER_SECOND)
     const marks = await traffic.mark()
@@ -281,54 +282,8 @@ test.each(VARIANTS)(
 test('where no policy governs the pod any more, they go', async () => {
   await using world = await World.create('takeover-gone', 'iptables')
   const { a } = world.pods
-  await a.run(['iptables-restore', '--noflush'], existingDaemon('10.1.0.2', 'iptables'))
+  await a.run(['iptables-restore', '--noflush'], iptablesDaemon(4))
   await world.manifests.save('policies', [])
   await world.startDaemon()
   expect(await savedIn(a, 'nft')).not.toMatch(/MULTI|net1/)
 })
-
-/** What multi-networkpolicy-iptables writes for a policy that allows one address both ways. */
-function existingDaemon(ok: string, command: 'iptables' | 'ip6tables'): string {
-  const discovery =
-    command === 'iptables'
-      ? []
-      : ['ingress', 'egress'].flatMap((each) => [
-          `-A MULTI-${each.toUpperCase()}-COMMON -p ipv6-icmp -j ACCEPT`,
-        ])
-  const direction = (
-    name: 'INGRESS' | 'EGRESS',
-    hook: string,
-    side: '-i' | '-o',
-    peer: '-s' | '-d',
-    what: string,
-  ) => [
-    `-I ${hook} ${side} net1 -j MULTI-${name}`,
-    `-A MULTI-${name} -j MULTI-${name}-COMMON`,
-    `-A MULTI-${name} ${side} net1 -m comment --comment "policy:p net-attach-def:x/red" -j MULTI-0-${name}`,
-    `-A MULTI-${name} -m mark --mark 0x30000/0x30000 -j RETURN`,
-    `-A MULTI-${name} -j DROP`,
-    `-A MULTI-${name}-COMMON -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-    `-A MULTI-0-${name} -j MARK --set-xmark 0x0/0x30000`,
-    `-A MULTI-0-${name} -j MULTI-0-${name}-0-PORTS`,
-    `-A MULTI-0-${name} -j MULTI-0-${name}-0-${what}`,
-    `-A MULTI-0-${name} -m mark --mark 0x30000/0x30000 -j RETURN`,
-    `-A MULTI-0-${name}-0-PORTS -m comment --comment "no ports, skipped" -j MARK --set-xmark 0x10000/0x10000`,
-    `-A MULTI-0-${name}-0-${what} ${peer} ${ok} ${side} net1 -j MARK --set-xmark 0x20000/0x20000`,
-  ]
-  const chains = (['INGRESS', 'EGRESS'] as const).flatMap((name) =>
-    [
-      `${name}`,
-      `${name}-COMMON`,
-      `0-${name}`,
-      `0-${name}-0-PORTS`,
-      `0-${name}-0-${name === 'INGRESS' ? 'FROM' : 'TO'}`,
-    ].map((each) => `:MULTI-${each} - [0:0]`),
-  )
-  return [
-    ...['*nat', '-A PREROUTING -i net1 -j RETURN', 'COMMIT', '*filter', ...chains],
-    ...discovery,
-    ...direction('INGRESS', 'INPUT', '-i', '-s', 'FROM'),
-    ...direction('EGRESS', 'OUTPUT', '-o', '-d', 'TO'),
-    ...['COMMIT', ''],
-  ].join('\n')
-}

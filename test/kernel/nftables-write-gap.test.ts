@@ -14,9 +14,9 @@ import {
   parseCidr,
   rangeOfPrefix,
 } from '../../src/compile/address.ts'
-import type { CustomRule } from '../../src/compile/custom-rules.ts'
-import { type Printed, printNftables } from '../../src/compile/nftables.ts'
-import { changeTable } from '../../src/compile/nftables-change.ts'
+import type { CustomRule } from '../../src/compile/custom/rules.ts'
+import { changeTable } from '../../src/compile/nftables/change.ts'
+import { type Printed, printNftables } from '../../src/compile/nftables/printer.ts'
 import type { ProtocolPorts } from '../../src/compile/port.ts'
 import { type Allow, NO_EXEMPTIONS, type Ruleset } from '../../src/compile/ruleset.ts'
 import type { Pod } from '../lab/pod.ts'

@@ -4,16 +4,15 @@
  */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { formatPrefix, parseAddress, parseCidr } from '../../src/compile/address.ts'
 import { DaemonProcess } from '../daemon.ts'
 import { Lab } from '../lab/lab.ts'
-import type { Attachment, Pod } from '../lab/pod.ts'
+import type { Pod } from '../lab/pod.ts'
 import { asExpected, renderTable } from '../lab/table.ts'
+import { located, makePods } from '../made-up-pods.ts'
 import { type KubeObject, Manifests } from '../manifests.ts'
-import { attachmentsOf, isLive } from '../model/attachment.ts'
 import { type Cluster, nameOf, namespaceOf } from '../model/cluster.ts'
 import { arbitraryCluster, generatedOptions } from '../model/generate.ts'
-import { asObject, at, type JsonObject } from '../model/json.ts'
+import type { JsonObject } from '../model/json.ts'
 import { reaches } from '../model/verdict.ts'
 import { seed } from '../seed.ts'
 
@@ -76,63 +75,11 @@ for (const [index, cluster] of clusters.entries()) {
   })
 }
 
-/** Every live pod, with those of its attachments that can exist side by side. */
-async function makePods(lab: Lab, cluster: Cluster): Promise<ReadonlyMap<JsonObject, Pod>> {
-  const taken = new Set<string>()
-  const live = cluster.pods.filter(isLive)
-  const specs = live.map((raw) => ({
-    name: `${namespaceOf(raw)}-${nameOf(raw)}`,
-    attachments: attachable(raw, taken),
-  }))
-  for (const segment of new Set(specs.flatMap(({ attachments }) => attachments.map((each) => each.segment))))
-    await lab.segment(segment)
-  const pods = await lab.addPods(specs)
-  return new Map(pods.map((pod, index) => [live[index] as JsonObject, pod]))
-}
-
-/**
- * An interface each. Left out are those without a name that `ip` can be told or without an address, those with the name of another, those with an
- * address that another has on the segment, and, since routing could not tell them apart, those on the subnet of another.
- */
-function attachable(raw: JsonObject, taken: Set<string>): readonly Attachment[] {
-  const own = new Set<string>()
-  return attachmentsOf(raw).flatMap(({ network, interface: name, addresses }) => {
-    // Two definitions that share one segment, as in the model's own world.
-    const segment = network === 'alpha/side' ? 'alpha-net' : network.replace('/', '-')
-    const texts = addresses.map(({ text }) => parseAddress(text) ?? text)
-    const [claims, subnets] = [texts.map((text) => `${segment} ${text}`), texts.map(subnetOf)]
-    if (name === undefined || name.includes('"') || own.has(name) || texts.length === 0) return []
-    if (claims.some((claim) => taken.has(claim)) || subnets.some((subnet) => own.has(subnet))) return []
-    for (const each of [name, ...subnets]) own.add(each)
-    for (const claim of claims) taken.add(claim)
-    // The model asks about an interface's first address of a family.
-    const first = [4, 6].map((family) => texts.find((text) => text.includes(':') === (family === 6)))
-    const prefixed = first.flatMap((text) =>
-      text === undefined ? [] : [`${text}/${text.includes(':') ? 64 : 24}`],
-    )
-    return [{ segment, interface: name, addresses: prefixed }]
-  })
-}
-
-/** The /24 or /64 that an address is in, as text. */
-function subnetOf(text: string): string {
-  const prefix = parseCidr(`${text}/${text.includes(':') ? 64 : 24}`)
-  return prefix === undefined ? text : formatPrefix(prefix)
-}
-
 /** Has the daemon enforce the cluster, with the pods' namespaces where the lab made them. */
 async function enforce(cluster: Cluster, pods: ReadonlyMap<JsonObject, Pod>): Promise<void> {
-  const located = cluster.pods.map((raw) => {
-    const pod = pods.get(raw)
-    const annotations = {
-      ...asObject(at(raw, 'metadata', 'annotations')),
-      ...(pod === undefined ? {} : { 'multi-networkpolicyd/netns': pod.netns }),
-    }
-    return { ...raw, metadata: { ...asObject(at(raw, 'metadata')), annotations } }
-  })
   const objects = [
     ...cluster.namespaces,
-    ...located,
+    ...located(cluster, pods),
     ...cluster.networkAttachmentDefinitions,
     ...cluster.policies,
   ]

@@ -10,7 +10,9 @@ import { EnforcedWorld } from './testbed/enforced.ts'
 import { addressOn, appSelector, blocksOf, type PodName, policyFor } from './testbed/world.ts'
 
 const NADS = ['shop/l3', 'shop/l2', 'shop/lo']
+/** At least as many, and for as long. */
 const EDITS = 40
+const EDITED_NS = 2e9
 /** The flows are in place by then; this is for a machine that is busy with something else. */
 const LATE_NS = 500e6
 const PER_SECOND = 400
@@ -60,7 +62,8 @@ describe.each(NADS)('%s', (nad) => {
     await allowed.until('passed')
     await forbidden.until('lost')
     const began = now()
-    for (let edit = 0; edit < EDITS; edit++) await enforced.enforce(edited(nad, edit))
+    let edit = 0
+    while (edit < EDITS || now() < began + EDITED_NS) await enforced.enforce(edited(nad, edit++))
     const ended = now()
     // What was sent before a packet that has arrived is not on its way any more.
     await allowed.until('passed', { after: ended })

@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { Cluster } from '../../src/compile/cluster.ts'
-import { OVN_CNI_TYPE, portName } from '../../src/compile/ovn-ports.ts'
+import { OVN_CNI_TYPE, portName } from '../../src/compile/ovn/ports.ts'
 import { networkObject, policyObject } from '../manifests.ts'
 import { clusterOf } from '../product.ts'
 import { ARTICLE, type ArticlePod, addressesOf, columnsOf, portNameOf, uidOf } from './rows-article.ts'

@@ -3,7 +3,7 @@
  * switch behind which everybody else is: what a pod is sent comes from there, and what it sends goes there.
  */
 import type { NorthboundOperation } from '../../src/apply/ovn/northbound.ts'
-import { portName } from '../../src/compile/ovn-ports.ts'
+import { portName } from '../../src/compile/ovn/ports.ts'
 
 export type Topology = 'layer2' | 'layer3' | 'localnet'
 

@@ -1,6 +1,6 @@
 /** Clusters for the tests of the writer: pods of namespace `shop` on the layer2 network `shop/blue`. */
 import type { Cluster } from '../../src/compile/cluster.ts'
-import { OVN_CNI_TYPE } from '../../src/compile/ovn-ports.ts'
+import { OVN_CNI_TYPE } from '../../src/compile/ovn/ports.ts'
 import { networkObject, policyObject } from '../manifests.ts'
 import { clusterOf } from '../product.ts'
 import type { PortSpec } from './trace-topology.ts'

@@ -3,7 +3,7 @@ import type { MonitoredTables, Uuid } from 'ovsdb'
 import { connect, type Session } from '../../packages/ovsdb/src/session.ts'
 import { type Northbound, type NorthboundClient, openNorthbound } from '../../src/apply/ovn/northbound.ts'
 import { portNames, standingRows } from '../../src/apply/ovn/standing.ts'
-import { ovnLines } from '../../src/compile/ovn-text.ts'
+import { ovnLines } from '../../src/compile/ovn/text.ts'
 
 const EVERYTHING = {
   Logical_Switch: { columns: ['name', 'ports', 'acls', 'external_ids'] },

@@ -1,39 +1,16 @@
 /**
- * Where a pod's network namespace is: told by the container runtime, or by the annotation `multi-networkpolicyd/netns`
- * where there is no runtime to ask.
+ * Where a pod's network namespace is by the annotation `multi-networkpolicyd/netns`, where there is no runtime to ask;
+ * search-locator.ts asks one.
  *
  * Whoever may edit a pod may write the annotation. So where there is a runtime it is not read at all; and of two pods that
  * claim one namespace the elder has it, or the one whose rules stand there.
  */
 import { nameOf, type Pod } from '../../compile/model.ts'
-import type { ContainerRuntime } from './cri.ts'
 import type { HostView } from './cri-host.ts'
 import { identityText, type Located, openNetns } from './open-netns.ts'
 
 export interface NetnsLocator {
   locate(pod: Pod, signal: AbortSignal): Promise<Located>
-}
-
-/** Asks the container runtime. */
-export function runtimeLocator(runtime: ContainerRuntime, view: HostView): NetnsLocator {
-  return {
-    async locate(pod, signal) {
-      const { namespace, name, runtimeUid: uid } = pod
-      const sandbox = await runtime.sandboxOf({ namespace, name, uid }, signal)
-      switch (sandbox.kind) {
-        case 'found':
-          return openNetns(sandbox.path, view, sandbox.netns)
-        case 'no-sandbox':
-          return { kind: 'absent', reason: 'the container runtime has no ready sandbox for the pod' }
-        case 'host-network':
-          return { kind: 'absent', reason: 'its sandbox uses the network namespace of the node' }
-        case 'unavailable':
-          return { kind: 'unknown', reason: `the container runtime does not tell: ${sandbox.reason}` }
-        default:
-          return sandbox satisfies never
-      }
-    },
-  }
 }
 
 /** Reads the annotation. @param localPods the pods of this node, to tell who else claims a namespace. */

@@ -4,8 +4,8 @@
  * row. Only rows that carry our owner are ever changed.
  */
 import type { NamedUuid, Uuid } from 'ovsdb'
-import { ROW_ID } from '../../compile/ovn-names.ts'
-import { type Acl, type AddressSet, type OvnRows, type PortGroup, TIER } from '../../compile/ovn-rows.ts'
+import { ROW_ID } from '../../compile/ovn/names.ts'
+import { type Acl, type AddressSet, type OvnRows, type PortGroup, TIER } from '../../compile/ovn/rows.ts'
 import type { NorthboundOperation, NorthboundRows, RowOf } from './northbound.ts'
 
 export interface DifferenceOptions {

@@ -7,7 +7,7 @@ import {
   type TlsFiles,
   type Uuid,
 } from 'ovsdb'
-import { OWNER, OWNER_CONTROLLER, OWNER_TYPE } from '../../compile/ovn-names.ts'
+import { OWNER, OWNER_CONTROLLER, OWNER_TYPE } from '../../compile/ovn/names.ts'
 
 export type Northbound = typeof OVN_NORTHBOUND
 export type NorthboundClient = OvsdbClient<Northbound>

@@ -1,8 +1,8 @@
 /** A northbound database for commands that look, or act, once and end. */
 import type { TransactResult } from 'ovsdb'
 import type { Cluster } from '../../compile/cluster.ts'
-import { compileOvn, type OvnCompileOptions } from '../../compile/ovn-compile.ts'
-import { ovnLines } from '../../compile/ovn-text.ts'
+import { compileOvn, type OvnCompileOptions } from '../../compile/ovn/compile.ts'
+import { ovnLines } from '../../compile/ovn/text.ts'
 import {
   type NorthboundAddress,
   type NorthboundClient,

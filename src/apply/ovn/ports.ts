@@ -1,7 +1,7 @@
 /** Ports of pods as rows, parsed; whatever is not a pod's secondary interface of this database's own is left out. */
 import { type Address, parseAddress } from '../../compile/address.ts'
 import type { NamespacedName } from '../../compile/model.ts'
-import type { OvnPort } from '../../compile/ovn-ports.ts'
+import type { OvnPort } from '../../compile/ovn/ports.ts'
 import type { NorthboundRows, RowOf, SignRows } from './northbound.ts'
 
 type PortRow = RowOf<'Logical_Switch_Port'>

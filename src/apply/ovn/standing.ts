@@ -1,5 +1,5 @@
 /** Rows of ours that a database holds, as the printer's values, so that both can be compared as text. */
-import type { Acl, OvnRows, PortGroup } from '../../compile/ovn-rows.ts'
+import type { Acl, OvnRows, PortGroup } from '../../compile/ovn/rows.ts'
 import type { NorthboundRows, RowOf } from './northbound.ts'
 
 export function standingRows({ Port_Group, Address_Set, ACL }: NorthboundRows): OvnRows {

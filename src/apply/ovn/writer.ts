@@ -8,7 +8,7 @@
  */
 import type { ClientState, LockState, Monitor, TransactResult } from 'ovsdb'
 import type { Clock } from '../../clock.ts'
-import type { OvnRows } from '../../compile/ovn-rows.ts'
+import type { OvnRows } from '../../compile/ovn/rows.ts'
 import { difference } from './difference.ts'
 import {
   LOCK,

@@ -8,7 +8,7 @@ import { DirectoryWatcher } from '../directory-watcher.ts'
 import type { Source } from '../source.ts'
 import { ManifestDirectory, type Scan, SETTLE_MS } from './directory.ts'
 import { fileIssue } from './file.ts'
-import { changesBetween, type Merged, mergeFiles, type ObjectsByKind } from './merge.ts'
+import { changesBetween, mergeFiles, type ObjectsByKind } from './merge.ts'
 
 /** How often the directory is looked at without being told of a change, in ms: notifications can be lost. */
 const POLL_MS = 2_000
@@ -43,11 +43,6 @@ export async function* watchManifests(options: ManifestsOptions): Source {
     await watcher.changed(scan.unsettled ? SETTLE_MS : POLL_MS, signal)
     scan = await manifests.scan().catch((error: unknown) => keep(scan, directory, error))
   }
-}
-
-/** Reads the directory once. @throws where it cannot be read. */
-export async function readManifests(options: ManifestsOptions): Promise<Merged> {
-  return mergeFiles(await firstScan(manifestDirectory(options), options))
 }
 
 function manifestDirectory({ directory, node, clock }: ManifestsOptions): ManifestDirectory {

@@ -1,7 +1,7 @@
 /** A rule file's text, read within bounds: the path may lead to anything, such as a device or a pipe. */
 import { constants } from 'node:fs'
 import { open, stat } from 'node:fs/promises'
-import { MOST_BYTES } from '../../compile/custom-lines.ts'
+import { MOST_BYTES } from '../../compile/custom/lines.ts'
 
 export type FileText =
   | { readonly kind: 'text'; readonly text: string }

@@ -1,7 +1,7 @@
 /** One rule file over time: its last good version stays in force until there is a better one. */
 import type { Family } from '../../compile/address.ts'
-import { type LineProblem, MOST_BYTES, wholeFile } from '../../compile/custom-lines.ts'
-import type { CustomRule } from '../../compile/custom-rules.ts'
+import { type LineProblem, MOST_BYTES, wholeFile } from '../../compile/custom/lines.ts'
+import type { CustomRule } from '../../compile/custom/rules.ts'
 import type { Issue } from '../../compile/model.ts'
 import { shorten } from '../parse/report.ts'
 import { type FileText, readRuleFile } from './read-file.ts'

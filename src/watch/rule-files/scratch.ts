@@ -1,9 +1,9 @@
 /** Rules loaded for real where nothing else is: what the kernel takes here, it takes in a pod. */
 import { jump, parseListing, type Statement, sameTable, Transaction } from 'nftables-json'
 import type { Family } from '../../compile/address.ts'
-import { restoreText } from '../../compile/custom-iptables.ts'
-import { printCustomRules } from '../../compile/custom-print.ts'
-import type { CustomRule, IptablesRule } from '../../compile/custom-rules.ts'
+import { restoreText } from '../../compile/custom/iptables.ts'
+import { printCustomRules } from '../../compile/custom/print.ts'
+import type { CustomRule, IptablesRule } from '../../compile/custom/rules.ts'
 import { type Ended, runInScratchNetns } from './process.ts'
 
 export type Loaded<T> =

@@ -11,7 +11,7 @@ import {
   NO_CUSTOM_RULES,
   type RuleFile,
   ruleFileFlag,
-} from '../../compile/custom-rules.ts'
+} from '../../compile/custom/rules.ts'
 import type { Direction, Issue } from '../../compile/model.ts'
 import { UsageError } from '../../usage-error.ts'
 import { DirectoryWatcher } from '../directory-watcher.ts'

@@ -4,7 +4,7 @@
  */
 import { LRUCache } from 'lru-cache'
 import type { Family } from '../../compile/address.ts'
-import { type Judged, refused, taken } from '../../compile/custom-rules.ts'
+import { type Judged, refused, taken } from '../../compile/custom/rules.ts'
 import { runProgram } from './process.ts'
 
 export type Translated = Judged<string> | { readonly kind: 'failed'; readonly reason: string }

@@ -65,8 +65,24 @@ export class OvnNode {
       ['set', 'Bridge', 'br-int', 'datapath_type=netdev', 'fail-mode=secure'],
       ['add-br', 'br-out'],
       ['set', 'Bridge', 'br-out', 'datapath_type=netdev', 'fail-mode=standalone'],
+      ['--id=@datapath', 'create', 'Datapath', 'datapath_version=none'],
+      ['set', 'Open_vSwitch', '.', 'datapaths:netdev=@datapath'],
     ]
     await this.#central.vsctl(commands, ['--no-wait'])
+  }
+
+  /**
+   * Has ovn-controller believe that the datapath cannot do SNAT to the address 0.0.0.0, which it otherwise adds to each commit
+   * of a connection. Open vSwitch 3.1.0 in user space ends with `assertion conn->conn_type == CT_CONN_TYPE_DEFAULT failed` on
+   * some of those connections. A vswitchd says once, when it starts, what it can do.
+   */
+  async withoutZeroSnat(): Promise<void> {
+    const key = 'capabilities:ct_zero_snat'
+    const row = ['Datapath', '.']
+    await this.#central.vsctl([
+      ['wait-until', ...row, `${key}=true`],
+      ['set', ...row, `${key}=false`],
+    ])
   }
 
   /** Leads the physical network of a localnet network to br-out. */
@@ -95,6 +111,7 @@ export class OvnNode {
 
   /** A vswitchd knows nothing of the links of the one before it. It makes them anew, and they have to be moved again. */
   async plugAgain(): Promise<void> {
+    await this.withoutZeroSnat()
     const links = [...this.#links.values()]
     await until('vswitchd has made its links again', REMADE_MS, async () => {
       const shown = await ipShow<ShownLink>({ netns: this.#netnsName }, [['address', 'show']])

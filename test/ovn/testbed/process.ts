@@ -26,6 +26,8 @@ const END_MS = 10_000
 export class RunningProgram {
   readonly #program: Program
   #child: ChildProcess
+  /** Its end was asked for. */
+  #dismissed = false
 
   private constructor(program: Program, child: ChildProcess) {
     this.#program = program
@@ -45,6 +47,7 @@ export class RunningProgram {
 
   /** Ends it. @returns when it is gone */
   async end(signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {
+    this.#dismissed = true
     if (this.#ended) return
     const gone = once(this.#child, 'exit')
     this.#child.kill(signal)
@@ -57,7 +60,14 @@ export class RunningProgram {
   async startAgain(): Promise<void> {
     if (!this.#ended) throw new Error(`${this.#program.name} runs already`)
     this.#child = await launch(this.#program)
+    this.#dismissed = false
     await this.#whenUp()
+  }
+
+  /** @throws with the end of its log when it ended by itself */
+  async checkUnharmed(): Promise<void> {
+    if (!this.#ended || this.#dismissed) return
+    throw new Error(`${this.#program.name} ended by itself; its log ends with:\n${await this.#lastWords()}`)
   }
 
   get #ended(): boolean {

@@ -20,9 +20,9 @@ import {
 } from 'nftables-json'
 import { describe, expect, test } from 'vitest'
 import type { Family } from '../../../src/compile/address.ts'
-import { restoreText, toIptables } from '../../../src/compile/custom-iptables.ts'
-import { mirrored } from '../../../src/compile/custom-mirror.ts'
-import { checkStatements } from '../../../src/compile/custom-statements.ts'
+import { restoreText, toIptables } from '../../../src/compile/custom/iptables.ts'
+import { mirrored } from '../../../src/compile/custom/mirror.ts'
+import { checkStatements } from '../../../src/compile/custom/statements.ts'
 
 const v4 = match(meta('nfproto'), 'ipv4')
 const tcp = (field: 'sport' | 'dport', value: Expression) => match(payload('tcp', field), value)

@@ -1,9 +1,9 @@
 /** Lines of rule files before any tool sees them: what is cut away, and every kind of mistake. */
 import { describe, expect, test } from 'vitest'
-import { parseIptablesLine } from '../../../src/compile/custom-iptables-line.ts'
-import { MOST_RULES, ruleLines } from '../../../src/compile/custom-lines.ts'
-import { parseNftLine } from '../../../src/compile/custom-nft-line.ts'
-import { customRuleComment } from '../../../src/compile/custom-print.ts'
+import { parseIptablesLine } from '../../../src/compile/custom/iptables-line.ts'
+import { MOST_RULES, ruleLines } from '../../../src/compile/custom/lines.ts'
+import { parseNftLine } from '../../../src/compile/custom/nft-line.ts'
+import { customRuleComment } from '../../../src/compile/custom/print.ts'
 
 describe('a file', () => {
   test('holds one rule a line; blank lines, comments and line ends of Windows are cut away', () => {

@@ -5,7 +5,7 @@
 import fc from 'fast-check'
 import { accept, anonymousSet, drop, match, meta, payload, range } from 'nftables-json'
 import { type Address, type AddressRange, mergeRanges, parseCidr } from '../../../src/compile/address.ts'
-import type { CustomRule } from '../../../src/compile/custom-rules.ts'
+import type { CustomRule } from '../../../src/compile/custom/rules.ts'
 import { mergePorts, type Protocol } from '../../../src/compile/port.ts'
 import { type Allow, NO_EXEMPTIONS, type PolicyRules, type Ruleset } from '../../../src/compile/ruleset.ts'
 import type { InterpretedPacket } from '../../nft-interpreter.ts'

@@ -5,9 +5,9 @@ import {
   expectedPorts,
   type OvnCompilation,
   type OvnCompileOptions,
-} from '../../../src/compile/ovn-compile.ts'
-import type { OvnPort } from '../../../src/compile/ovn-ports.ts'
-import { ovnLines } from '../../../src/compile/ovn-text.ts'
+} from '../../../src/compile/ovn/compile.ts'
+import type { OvnPort } from '../../../src/compile/ovn/ports.ts'
+import { ovnLines } from '../../../src/compile/ovn/text.ts'
 import { NO_EXEMPTIONS } from '../../../src/compile/ruleset.ts'
 import { clusterOf } from '../../product.ts'
 

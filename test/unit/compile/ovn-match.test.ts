@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { all, any, masked, ports } from '../../../src/compile/ovn-match.ts'
-import { aclName, hashedName } from '../../../src/compile/ovn-names.ts'
+import { all, any, masked, ports } from '../../../src/compile/ovn/match.ts'
+import { aclName, hashedName } from '../../../src/compile/ovn/names.ts'
 
 test('ports and protocols of a rule are one condition', () => {
   expect(

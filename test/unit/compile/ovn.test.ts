@@ -1,6 +1,6 @@
 /** What a cluster becomes in OVN, as text. `rows.test.ts` and `trace.test.ts` of test/ovn have real databases take it. */
 import { describe, expect, test } from 'vitest'
-import { portName } from '../../../src/compile/ovn-ports.ts'
+import { portName } from '../../../src/compile/ovn/ports.ts'
 import { compiled, nad, pod, policy, text } from './ovn-cluster.ts'
 
 const BLUE = nad('shop/blue')
