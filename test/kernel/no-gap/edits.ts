@@ -138,6 +138,17 @@ export const EDIT_KINDS: readonly EditKind[] = [
       cluster: world.cluster({ teams: { [number % GHOSTS]: 'y' } }),
     }),
   },
+  {
+    name: 'a NAD comes, changes its type and goes',
+    files: (number, world) => ({
+      ...policies(
+        { policyFor: 'red', rules: [{ peers: [OK] }] },
+        { policyFor: 'blue, red', rules: [{ peers: [OK, ghost(0)] }] },
+      ),
+      // What is not there counts, and so does a type that is among --network-plugins.
+      cluster: world.cluster({ blue: ['macvlan', 'vlan', undefined, 'host-device'][number % 4] }),
+    }),
+  },
 ]
 
 /** So many files are put in place at the same moment. */

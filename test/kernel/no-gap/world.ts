@@ -21,11 +21,13 @@ export const GHOSTS = 10
 export const STREAM_PORT = 5000
 export const ECHO_PORT = 80
 
-export interface Labels {
-  /** Of the ghosts, by number; `app: g<number>` where left out. */
+export interface Changes {
+  /** The labels of the ghosts, by number; `app: g<number>` where left out. */
   readonly ghosts?: Readonly<Record<number, string>>
   /** The namespaces m0 to m9, one pod each, by number: their label `team`, `m<number>` where left out. */
   readonly teams?: Readonly<Record<number, string>>
+  /** The CNI type of the network blue; undefined: there is no such object. Default macvlan. */
+  readonly blue?: string | undefined
 }
 
 export class World implements AsyncDisposable {
@@ -111,7 +113,8 @@ export class World implements AsyncDisposable {
   }
 
   /** All that is no policy. */
-  cluster({ ghosts = {}, teams = {} }: Labels = {}): readonly KubeObject[] {
+  cluster(changes: Changes = {}): readonly KubeObject[] {
+    const { ghosts = {}, teams = {}, blue } = { blue: 'macvlan', ...changes }
     const { a, ok, bad } = this.pods
     const numbers = Array.from({ length: GHOSTS }, (_, number) => number)
     const red = { red: 'x/red', blue: 'x/blue' }
@@ -120,7 +123,7 @@ export class World implements AsyncDisposable {
       namespace('z', 'z'),
       ...numbers.map((number) => namespace(`m${number}`, teams[number] ?? `m${number}`)),
       networkObject('x', 'red'),
-      networkObject('x', 'blue'),
+      ...(blue === undefined ? [] : [networkObject('x', 'blue', blue)]),
       podObject(a, { namespace: 'x', labels: { app: 'a' }, networks: red, node: 'n1' }),
       podObject(ok, { namespace: 'x', labels: { app: 'ok' }, networks: red, node: 'n1' }),
       podObject(bad, { namespace: 'z', labels: { app: 'bad' }, networks: red, node: 'n1' }),

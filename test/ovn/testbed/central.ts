@@ -88,6 +88,12 @@ export class Central {
     return await this.#tool('ovs-vsctl', [db, ...tool(options), ...joined(commands)])
   }
 
+  /** Tells vswitchd something over its control socket. @returns what it answers */
+  async vswitchd(pid: number, ...words: readonly string[]): Promise<string> {
+    const target = this.#file(`${CONTROL_NAMES.vswitchd}.${pid}.ctl`)
+    return await this.#tool('ovs-appctl', [`--timeout=${TOOL_SECONDS}`, `--target=${target}`, ...words])
+  }
+
   /** Starts `ovn-trace --detach`. @returns its control socket, and the file that holds its process id */
   async traceServer(
     name: string,

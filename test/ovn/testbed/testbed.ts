@@ -195,9 +195,14 @@ export class OvnTestbed implements AsyncDisposable {
     await this.sync()
   }
 
-  /** Waits until all that is in the Northbound database now has become flows of the switch. */
+  /**
+   * Waits until all that is in the Northbound database now has become flows of the switch, and what its datapath remembers of
+   * the flows before has been looked through.
+   */
   async sync(): Promise<void> {
     await this.central.nbctl([['sync']], ['--wait=hv'])
+    const { pid } = this.program('vswitchd')
+    if (pid !== undefined) await this.central.vswitchd(pid, 'revalidator/wait')
   }
 
   /** After vswitchd ended and was started again: its old links are still in the pods, and lead nowhere. */
