@@ -9,8 +9,8 @@ import { build } from 'esbuild'
 process.chdir(import.meta.dirname)
 const { metafile } = await build({
   metafile: true,
-  // The thread of libnftables is a file of its own, see packages/nftables-json/README.md.
-  entryPoints: { mnpd: 'src/main.ts', 'nft-worker': 'packages/nftables-json/src/in-process/worker.ts' },
+  // The process that holds libnftables is a file of its own, see packages/nftables-json/README.md.
+  entryPoints: { mnpd: 'src/main.ts', 'nft-worker': 'packages/nftables-json/src/worker/entry.ts' },
   // Has code of the machine's own, which cannot be bundled.
   external: ['koffi'],
   outdir: 'dist',

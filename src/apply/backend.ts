@@ -26,6 +26,8 @@ export interface Backend<Listed> {
   dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped>
   /** The rules in the files of a dump; undefined where there are none. @throws Error where they cannot be read */
   parseDump(files: ReadonlyMap<string, string>): Listed | undefined
+  /** Whether nothing of others is there that `write` could meet; for a backend that wants to be told, see `Known`. */
+  isAlone?(netns: OpenNetns, signal: AbortSignal): Promise<boolean>
   /** Takes away all that is ours or of the existing daemon of this kind. */
   clear(netns: OpenNetns, signal: AbortSignal): Promise<Cleared>
 }
@@ -69,7 +71,7 @@ export interface Printed<Listed> {
 export interface Known<Listed> {
   /** What stands, where that is certain. */
   readonly found?: Found<Listed> | undefined
-  /** Whether nobody but this process has ever changed rules there, so that nothing of others' is to be met. */
+  /** Whether nothing of others is to be met there: nobody else has ever changed rules, or it was looked since. */
   readonly alone?: boolean
 }
 

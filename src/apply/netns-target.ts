@@ -44,8 +44,10 @@ interface Written {
   /** What was written, or listed as being there, and the generation in which it surely stood. */
   readonly ruleset: Ruleset | undefined
   readonly stood: number | undefined
-  /** Whether nobody else had ever changed anything by then. */
+  /** Whether nothing of others was there by then. */
   readonly alone: boolean
+  /** The generation in which something of others was seen there. */
+  readonly crowded: number | undefined
   /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
   readonly attachments: Pod['attachments'] | undefined
   readonly mismatch: string | undefined
@@ -94,8 +96,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (owner !== undefined) return failed(owner)
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
-    const alone = known === undefined ? untouched : known.alone && isAsLeft(known, generation)
     const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
+    const left = known === undefined ? untouched : known.alone && isAsLeft(known, generation)
+    const alone = left || (unmoved !== undefined && (await isAlone(unmoved, netns, signal)))
     const printed = unmoved ?? backend.print(ruleset)
     const stands: Stands | Failure =
       'isThere' in printed
@@ -103,8 +106,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         : { kind: 'stands', generation, stood: generation }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? netns : undefined)
-    const left = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
-    if (left !== undefined) return failed(left)
+    const uncleared = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
+    if (uncleared !== undefined) return failed(uncleared)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)
     const attachments = known?.digest === digest ? pod.attachments : undefined
@@ -116,11 +119,21 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
       ruleset,
       stood: stands.stood,
       alone,
+      crowded: unmoved === undefined || alone ? undefined : generation,
       attachments,
       mismatch,
     })
     const remark = [lost?.remark, mismatch, stands.remark].filter((each) => each !== undefined).join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
+  }
+
+  /**
+   * Whether nothing of others is there, where all of ours is as it should be: after a restart, and after others were
+   * there. It costs a process, once for each generation.
+   */
+  async function isAlone(known: Written, netns: OpenNetns, signal: AbortSignal): Promise<boolean> {
+    if (known.crowded === known.generation || (await backend.isAlone?.(netns, signal)) !== true) return false
+    return options.kernel?.generation(netns) === known.generation
   }
 
   /** Has the kernel hold what is printed, if it does not already. */

@@ -8,7 +8,7 @@ import {
   tableLines,
   toText,
 } from 'nftables-json'
-import { listTable, listText } from 'nftables-json/run'
+import { listTable, listTables, listText } from 'nftables-json/run'
 import { printNftables, TABLE } from '../compile/nftables/printer.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
@@ -18,7 +18,7 @@ import { type RunTransaction, runByProcess, writeTable } from './nftables-write.
 
 /** @param run what transactions are run by; listings are made by a process of nft in any case */
 export function nftablesBackendBy(run: RunTransaction): Backend<ListedTable> {
-  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run) }
+  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run), isAlone }
 }
 
 export const nftablesBackend: Backend<ListedTable> = {
@@ -66,6 +66,15 @@ function print(ruleset: Ruleset | undefined, run: RunTransaction): Printed<Liste
     asFound: () => (table === undefined ? { kind: 'absent' } : { kind: 'listed', listed: table }),
     write: (netns, signal, known) => writeTable({ printed, netns, signal, known, run, read }),
   }
+}
+
+/** By the tables that there are; that ours is as it should be is known. */
+async function isAlone(netns: OpenNetns, signal: AbortSignal): Promise<boolean> {
+  const found = await listTables({ netns: netns.path, signal })
+  return (
+    found.kind === 'listed' &&
+    found.tables.every(({ family, name }) => family === TABLE.family && name === TABLE.name)
+  )
 }
 
 async function read(netns: OpenNetns, signal: AbortSignal): Promise<Found<ListedTable>> {

@@ -71,7 +71,7 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
   text('sync-period', 'SECONDS between two looks at every pod (default: 30)'),
   text(
     'nft-writer',
-    'process or library: what nftables rules are written by, nft or libnftables (default: process)',
+    'library or process: what nftables rules are written by, libnftables or a process of nft for each (default: library)',
   ),
   text('new-pod-gate', 'DIR on the node where the CNI plugin mnpd-gate asks whether a new pod may start'),
   text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),

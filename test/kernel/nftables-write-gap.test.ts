@@ -5,7 +5,7 @@
  * that hold what is allowed in one ruleset and what is not in the next.
  */
 import { accept, anonymousSet, match, meta, payload, range, type Transaction } from 'nftables-json'
-import { InProcessNft } from 'nftables-json/in-process'
+import { NftWorker } from 'nftables-json/worker'
 import { describe, expect, test } from 'vitest'
 import {
   type Address,
@@ -124,7 +124,7 @@ const RULESETS: readonly Ruleset[] = [
 describe('changed in place', { timeout: 600_000 }, () => {
   test(`${CHANGES} times, it lets nothing pass and loses nothing`, async () => {
     await using world = await World.create('changed', 'nftables')
-    await using nft = await inProcess()
+    await using nft = await openWorker()
     const printed = RULESETS.map(printNftables)
     await commit(nft, world.pods.a, changeTable(undefined, printed[0] ?? expect.fail()))
     const traffic = await world.startTraffic(PACKETS_PER_SECOND)
@@ -153,16 +153,12 @@ async function walk(
   return commits
 }
 
-async function commit(
-  nft: InProcessNft,
-  { netns }: Pod,
-  transactions: readonly Transaction[],
-): Promise<void> {
+async function commit(nft: NftWorker, { netns }: Pod, transactions: readonly Transaction[]): Promise<void> {
   for (const transaction of transactions)
     expect(await nft.run(transaction, { netns })).toEqual({ kind: 'done' })
 }
 
-async function inProcess(): Promise<InProcessNft> {
-  const opened = await InProcessNft.open()
+async function openWorker(): Promise<NftWorker> {
+  const opened = await NftWorker.open()
   return opened.kind === 'opened' ? opened.nft : expect.fail(opened.reason)
 }

@@ -5,9 +5,9 @@
 import { execa } from 'execa'
 import fc from 'fast-check'
 import { type ListedTable, sameTable, type Transaction, tableLines } from 'nftables-json'
-import { InProcessNft } from 'nftables-json/in-process'
 import { openNetnsAccess } from 'nftables-json/netns'
 import { listTable, run } from 'nftables-json/run'
+import { NftWorker } from 'nftables-json/worker'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { nftablesBackend, nftablesBackendBy } from '../../src/apply/nftables-backend.ts'
 import { openLibrary } from '../../src/apply/nftables-library.ts'
@@ -80,7 +80,7 @@ describe('from any table to any other', { timeout: 300_000 }, () => {
     ['any other ruleset', () => arbitraryRuleset],
     ['the same with other members', otherMembers],
   ] as const)('%s stands as if it had been written afresh', async (_, other) => {
-    await using library = await inProcess()
+    await using library = await openWorker()
     const commit = async (transactions: readonly Transaction[]): Promise<void> => {
       for (const transaction of transactions)
         expect(await library.run(transaction, { netns: netns.path })).toEqual({ kind: 'done' })
@@ -106,8 +106,8 @@ describe('from any table to any other', { timeout: 300_000 }, () => {
     await fc.assert(property, { seed, numRuns: PAIRS })
   })
 
-  async function inProcess(): Promise<InProcessNft> {
-    const opened = await InProcessNft.open()
+  async function openWorker(): Promise<NftWorker> {
+    const opened = await NftWorker.open()
     return opened.kind === 'opened' ? opened.nft : expect.fail(opened.reason)
   }
 })
@@ -203,11 +203,9 @@ describe('what stands is changed', () => {
   })
 })
 
-describe('by libnftables in process', () => {
+describe('by libnftables', () => {
   test('it writes where nobody else has written, and a process does elsewhere', async () => {
-    const opened = await openLibrary(() => {})
-    if (opened.kind !== 'opened') return expect.fail(opened.reason)
-    await using library = opened.library
+    await using library = openLibrary((reason) => expect.fail(reason))
     const backend = nftablesBackendBy(library.run)
     for (const alone of [true, false]) {
       await withoutPrograms(async () => {
@@ -234,17 +232,17 @@ describe('by libnftables in process', () => {
     }
   })
 
-  test('when it hangs, it is given up, and a process does it from then on', async () => {
+  test('where it hangs, a process does it from then on, and elsewhere it is used as before', async () => {
     const told: string[] = []
-    const opened = await openLibrary((reason) => void told.push(reason), 0)
-    if (opened.kind !== 'opened') return expect.fail(opened.reason)
-    await using library = opened.library
+    await using library = openLibrary((reason) => void told.push(reason), 0)
     const backend = nftablesBackendBy(library.run)
     for (const ruleset of [one, two, three]) {
       expect((await backend.print(ruleset).write(netns, signal, { alone: true })).kind).toBe('done')
       await expectStands(ruleset)
     }
     expect(told).toEqual([expect.stringContaining('ran longer than 0 ms')])
+    await backend.print(one).write({ ...netns, id: 'another' }, signal, { alone: true })
+    expect(told).toHaveLength(2)
   })
 })
 

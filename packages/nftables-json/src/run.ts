@@ -77,6 +77,24 @@ export async function listTable({ family, name }: TableKey, options: RunOptions 
   }
 }
 
+/** Which tables there are, whoever made them. */
+export async function listTables(
+  options: RunOptions = {},
+): Promise<{ readonly kind: 'listed'; readonly tables: readonly TableKey[] } | NetnsGone | Failed> {
+  const ended = await start(['-j', 'list', 'tables'], options)
+  if (ended.kind !== 'exited') return ended
+  const { code, stdout, stderr, command } = ended
+  if (code !== 0) return { kind: 'failed', reason: `${command}: ${firstLine(stderr) ?? `exit code ${code}`}` }
+  try {
+    return {
+      kind: 'listed',
+      tables: parseListing(stdout).tables.map(({ family, name }) => ({ family, name })),
+    }
+  } catch (error) {
+    return { kind: 'failed', reason: `${command}: printed no listing: ${String(error)}` }
+  }
+}
+
 export type ListTextResult =
   | { readonly kind: 'listed'; readonly text: string }
   | Exclude<ListResult, { kind: 'listed' }>

@@ -2,9 +2,10 @@
  * The generation of a namespace's rulesets: NFT_MSG_GETGEN of nfnetlink (linux/netfilter/nf_tables.h), by a raw socket.
  * The kernel answers within the call that asks, so nothing here waits.
  */
+
+import type { GenerationResult } from '../worker/messages.ts'
 import type { LateClose } from './late-close.ts'
 import type { Libc } from './libc.ts'
-import type { GenerationResult } from './messages.ts'
 import { LITTLE, openNetfilterSocket } from './netfilter-socket.ts'
 
 /** Of the thread's namespace of the moment. */

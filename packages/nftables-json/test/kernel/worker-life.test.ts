@@ -1,12 +1,12 @@
-/** What libnftables in process costs and holds on to, and what becomes of a thread that hangs. */
-import { mkdtemp, open, readdir, readFile, rm, symlink } from 'node:fs/promises'
+/** What the process that holds libnftables costs and holds on to, and what becomes of one that hangs or dies. */
+import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { execa } from 'execa'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { InProcessNft } from '../../src/in-process/index.ts'
 import { Transaction } from '../../src/index.ts'
+import { NftWorker } from '../../src/worker/index.ts'
 import { TABLE } from '../constructs.ts'
 import { scratchNetns } from './scratch.ts'
 
@@ -22,8 +22,8 @@ async function folder(): Promise<string> {
   return made
 }
 
-async function openNft(): Promise<InProcessNft> {
-  const opened = await InProcessNft.open()
+async function openNft(): Promise<NftWorker> {
+  const opened = await NftWorker.open()
   if (opened.kind !== 'opened') throw new Error(opened.reason)
   return opened.nft
 }
@@ -35,17 +35,32 @@ function holding(addresses: number): Transaction {
   return transaction
 }
 
-const openFiles = async (): Promise<number> => (await readdir('/proc/self/fd')).length
+const openFiles = async (process: number | 'self' = 'self'): Promise<number> =>
+  (await readdir(`/proc/${process}/fd`)).length
 
 /** In KiB; what the process itself has, not what it has mapped. */
-async function anonymousMemory(): Promise<number> {
-  return Number(/^Anonymous:\s+(\d+)/m.exec(await readFile('/proc/self/smaps_rollup', 'utf8'))?.[1])
+async function anonymousMemory(pid: number | undefined): Promise<number> {
+  return Number(/^Anonymous:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1])
+}
+
+async function pipe(): Promise<string> {
+  const path = join(await folder(), 'fifo')
+  await execa('mkfifo', [path])
+  return path
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
 }
 
 describe('what is held', () => {
   test('does not grow with 500 replaces of 1,000 addresses and as many listings', async () => {
     await using nft = await openNft()
-    const files = await openFiles()
+    const files = await openFiles(nft.pid)
     const transaction = holding(1_000)
     const replace = async (times: number): Promise<void> => {
       for (let n = 0; n < times; n++) {
@@ -54,10 +69,10 @@ describe('what is held', () => {
       }
     }
     await replace(100)
-    const before = await anonymousMemory()
+    const before = await anonymousMemory(nft.pid)
     await replace(500)
-    expect((await anonymousMemory()) - before).toBeLessThan(16 * 1024)
-    await vi.waitFor(async () => expect(await openFiles()).toBe(files), 5_000)
+    expect((await anonymousMemory(nft.pid)) - before).toBeLessThan(16 * 1024)
+    await vi.waitFor(async () => expect(await openFiles(nft.pid)).toBe(files), 5_000)
   })
 
   test('is not the namespace: it ends with its last user', async () => {
@@ -79,9 +94,10 @@ describe('what is held', () => {
   test('is let go when it is closed, and can be opened again', async () => {
     const files = await openFiles()
     const nft = await openNft()
-    expect(await InProcessNft.open()).toMatchObject({ kind: 'unavailable' })
+    const { pid = 0 } = nft
     for (let n = 0; n < 20; n++) await nft.run(holding(10), { netns })
     await nft[Symbol.asyncDispose]()
+    expect(isAlive(pid)).toBe(false)
     expect(await nft.run(holding(10), { netns })).toMatchObject({ kind: 'failed' })
     await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files), 5_000)
     await using again = await openNft()
@@ -89,25 +105,12 @@ describe('what is held', () => {
   })
 })
 
-test('a process with too many open files for libnftables goes on without it', async () => {
-  await using nft = await openNft()
-  const files = await Promise.all(Array.from({ length: 1_100 }, () => open('/dev/null')))
-  expect(await nft.run(holding(10), { netns })).toEqual({
-    kind: 'failed',
-    reason: expect.stringContaining('select(2)'),
-  })
-  await Promise.all(files.map((file) => file.close()))
-  expect(await nft.run(holding(10), { netns })).toEqual({ kind: 'done' })
-})
-
-describe('a thread that hangs', () => {
+describe('a process that hangs', () => {
   test('costs its command, and another does those that waited', async () => {
     await using nft = await openNft()
-    const fifo = join(await folder(), 'fifo')
-    await execa('mkfifo', [fifo])
-    const files = await openFiles()
+    const { pid = 0 } = nft
     // nft opens what it includes, and a pipe without a writer makes it wait.
-    const hanging = nft.run(`include "${fifo}"`, { netns, timeoutMs: 500 })
+    const hanging = nft.run(`include "${await pipe()}"`, { netns, timeoutMs: 500 })
     const waiting = nft.run(holding(10), { netns })
     const generation = nft.generation({ netns })
     expect(await hanging).toEqual({
@@ -116,36 +119,64 @@ describe('a thread that hangs', () => {
     })
     expect(await waiting).toEqual({ kind: 'done' })
     expect(await generation).toMatchObject({ kind: 'generation' })
-    expect(nft.hanging).toBe(1)
-    await (await open(fifo, 'w')).close()
-    await vi.waitFor(async () => expect(await openFiles()).toBeLessThanOrEqual(files), 10_000)
-    expect(nft.hanging).toBe(0)
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000)
   })
 
-  test('is not waited for when all is closed', async () => {
+  test('is killed when all is closed', async () => {
     const nft = await openNft()
-    const fifo = join(await folder(), 'fifo')
-    await execa('mkfifo', [fifo])
-    const hanging = nft.run(`include "${fifo}"`, { netns })
+    const { pid = 0 } = nft
+    const hanging = nft.run(`include "${await pipe()}"`, { netns })
     const waiting = nft.run(holding(10), { netns })
     await nft[Symbol.asyncDispose]()
     expect(await hanging).toMatchObject({ kind: 'failed', reason: expect.stringContaining('was closed') })
     expect(await waiting).toMatchObject({ kind: 'failed' })
-    await (await open(fifo, 'w')).close()
+    expect(isAlive(pid)).toBe(false)
   })
+})
+
+test('a process that is killed costs its command, and the next has another', async () => {
+  await using nft = await openNft()
+  const { pid = 0 } = nft
+  const hanging = nft.run(`include "${await pipe()}"`, { netns })
+  const waiting = nft.run(holding(10), { netns })
+  process.kill(pid, 'SIGABRT')
+  expect(await hanging).toEqual({
+    kind: 'failed',
+    reason: `libnftables in ${netns}: its process ended with SIGABRT`,
+  })
+  expect(await waiting).toEqual({ kind: 'done' })
+  const { pid: second = 0 } = nft
+  expect(second).not.toBe(pid)
+  process.kill(second, 'SIGKILL')
+  await vi.waitFor(() => expect(nft.pid).toBeUndefined(), 10_000)
+  expect(await nft.run(holding(10), { netns })).toEqual({ kind: 'done' })
+})
+
+test('it ends with the process that it works for, however that ends', async () => {
+  const source = join(import.meta.dirname, '../../src/worker/index.ts')
+  const script = `
+    const { NftWorker } = await import(${JSON.stringify(source)})
+    const opened = await NftWorker.open()
+    console.log(opened.nft.pid)
+    setInterval(() => {}, 1_000)`
+  const user = execa(process.execPath, ['--input-type=module', '-e', script], { reject: false })
+  const pid = Number(await new Promise((resolve) => user.stdout?.once('data', resolve)))
+  expect(isAlive(pid)).toBe(true)
+  user.kill('SIGKILL')
+  await vi.waitFor(() => expect(isAlive(pid)).toBe(false), 10_000)
 })
 
 test('a bundle finds its worker, and koffi', async () => {
   const outdir = await folder()
   await symlink(join(import.meta.dirname, '../../../../node_modules'), join(outdir, 'node_modules'))
-  const source = join(import.meta.dirname, '../../src/in-process')
+  const source = join(import.meta.dirname, '../../src/worker')
   const contents = `
-    const { InProcessNft } = await import(${JSON.stringify(join(source, 'index.ts'))})
-    const opened = await InProcessNft.open()
+    const { NftWorker } = await import(${JSON.stringify(join(source, 'index.ts'))})
+    const opened = await NftWorker.open()
     await using nft = opened.nft
     console.log((await nft.run('add table inet bundled', { netns: ${JSON.stringify(netns)} })).kind)`
   await build({
-    entryPoints: { main: 'main', 'nft-worker': join(source, 'worker.ts') },
+    entryPoints: { main: 'main', 'nft-worker': join(source, 'entry.ts') },
     outdir,
     outExtension: { '.js': '.mjs' },
     bundle: true,

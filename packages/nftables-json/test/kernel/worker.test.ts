@@ -1,21 +1,21 @@
-/** What libnftables in process does to a ruleset: the same as nft by a process, and nothing elsewhere. */
+/** What libnftables in a process that stays does to a ruleset: the same as nft by a process, and nothing elsewhere. */
 import { readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { InProcessNft } from '../../src/in-process/index.ts'
 import { accept, type ListedTable, match, payload, setRef, Transaction, toText } from '../../src/index.ts'
 import { run } from '../../src/run.ts'
+import { NftWorker } from '../../src/worker/index.ts'
 import { HOLDERS, RULES, TABLE, tableHolding, tableWith } from '../constructs.ts'
 import { scratchNetns } from './scratch.ts'
 
-const scratch = scratchNetns('inproc')
-const other = scratchNetns('inproc-other')
+const scratch = scratchNetns('worker')
+const other = scratchNetns('worker-other')
 const netns = scratch.path
 
-const notANetns = `/run/njson-inproc-file-${process.pid}`
-let nft: InProcessNft
+const notANetns = `/run/njson-worker-file-${process.pid}`
+let nft: NftWorker
 
 beforeAll(async () => {
-  const opened = await InProcessNft.open()
+  const opened = await NftWorker.open()
   if (opened.kind !== 'opened') throw new Error(opened.reason)
   nft = opened.nft
   await writeFile(notANetns, '')
@@ -40,7 +40,7 @@ function impossible(): Transaction {
   return transaction
 }
 
-/** What a process of nft lists, and what is listed in process, less the numbers that differ with every look. */
+/** What a process of nft lists, and what is listed by the worker, less the numbers that differ with every look. */
 async function listedByProcess({ list }: typeof scratch): Promise<unknown> {
   return withoutNumbers((await list()).tables)
 }
@@ -166,13 +166,15 @@ describe('a netns', () => {
   })
 
   test('is left after each command, whatever came of it', async () => {
-    const threads = await readdir('/proc/self/task')
     const own = await readlink('/proc/self/ns/net')
     for (const job of [small(), impossible(), 'nonsense']) await nft.run(job, { netns })
     await nft.run(small(), { netns: notANetns })
     await nft.generations([netns, notANetns, other.path])
-    const after = threads.map((thread) => readlink(`/proc/self/task/${thread}/ns/net`))
-    expect(new Set(await Promise.all(after))).toEqual(new Set([own]))
+    for (const process of ['self', nft.pid]) {
+      const threads = await readdir(`/proc/${process}/task`)
+      const after = threads.map((thread) => readlink(`/proc/${process}/task/${thread}/ns/net`))
+      expect(new Set(await Promise.all(after))).toEqual(new Set([own]))
+    }
   })
 
   test('that is not named is the own one of the process', async () => {

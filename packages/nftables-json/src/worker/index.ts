@@ -1,6 +1,6 @@
 /**
- * What `nftables-json/run` does by a process for each command, done by libnftables within this process: a tenth of the
- * time and less. The price: what ends libnftables (an assertion, no memory) ends this process too.
+ * What `nftables-json/run` does by a process for each command, done by libnftables in one process that stays: a tenth of
+ * the time and less. What ends libnftables (an assertion, no memory) or makes it hang costs the command it was at.
  */
 import { toJson } from '../json.ts'
 import { parseListing } from '../listing.ts'
@@ -8,44 +8,37 @@ import type { Failed, ListResult, NetnsGone, RunOptions, RunResult } from '../ru
 import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
 import type { Answer, GenerationResult, Job } from './messages.ts'
-import { NftThread, type Terms } from './nft-thread.ts'
+import { NftProcess, type Terms } from './nft-process.ts'
 
 export type { GenerationResult } from './messages.ts'
 
 /** As `run` takes them. A command under way cannot be stopped: cancelled, or too late, it may still be committed. */
-export type InProcessOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'>
+export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'>
 
 export type Opened =
-  | { readonly kind: 'opened'; readonly nft: InProcessNft }
-  /** koffi or libnftables.so.1 is not there, or one is open in this process already. */
+  | { readonly kind: 'opened'; readonly nft: NftWorker }
+  /** koffi or libnftables.so.1 is not there, or no process can be started. */
   | { readonly kind: 'unavailable'; readonly reason: string }
 
-/** libnftables is not to be called by two threads at once. */
-let isOpen = false
+export class NftWorker implements AsyncDisposable {
+  readonly #process: NftProcess
 
-export class InProcessNft implements AsyncDisposable {
-  readonly #thread: NftThread
-
-  private constructor(thread: NftThread) {
-    this.#thread = thread
+  private constructor(process: NftProcess) {
+    this.#process = process
   }
 
-  /** Starts the thread. There can be one at a time in a process. */
+  /** Starts the process. */
   static async open(): Promise<Opened> {
-    if (isOpen) return { kind: 'unavailable', reason: 'libnftables is open in this process already' }
-    isOpen = true
-    const thread = new NftThread()
-    const greeting = await thread.open()
-    if (greeting.kind === 'ready') return { kind: 'opened', nft: new InProcessNft(thread) }
-    isOpen = false
-    return greeting
+    const process = new NftProcess()
+    const greeting = await process.open()
+    return greeting.kind === 'ready' ? { kind: 'opened', nft: new NftWorker(process) } : greeting
   }
 
   /**
    * Commits the transaction, all of it or nothing. A string is a script in nft's own text, as `toText` prints it; nft's
    * text can include files, so it must come from whom you trust.
    */
-  async run(transaction: Transaction | string, options: InProcessOptions = {}): Promise<RunResult> {
+  async run(transaction: Transaction | string, options: WorkerOptions = {}): Promise<RunResult> {
     const where = whereOf(options)
     if (typeof transaction === 'string' && transaction.includes('\0')) {
       return { kind: 'refused', reason: `${where}: the script has a NUL, where C would end it`, stderr: '' }
@@ -63,7 +56,7 @@ export class InProcessNft implements AsyncDisposable {
   }
 
   /** One table as the kernel has it. The name goes to nft as data, so any name may be asked for. */
-  async listTable({ family, name }: TableKey, options: InProcessOptions = {}): Promise<ListResult> {
+  async listTable({ family, name }: TableKey, options: WorkerOptions = {}): Promise<ListResult> {
     const where = whereOf(options)
     const input = JSON.stringify({ nftables: [{ list: { table: { family, name } } }] })
     const ran = await this.#command({ grammar: 'json', input }, { ...options, check: false })
@@ -86,36 +79,32 @@ export class InProcessNft implements AsyncDisposable {
     return result ?? { kind: 'failed', reason: `${whereOf(options)}: no answer` }
   }
 
-  /** The same for many namespaces, in their order, by one message to the thread. */
+  /** The same for many namespaces, in their order, by one message. */
   async generations(
     netns: readonly (string | undefined)[],
     terms: Terms = {},
   ): Promise<readonly GenerationResult[]> {
-    const answer = await this.#thread.ask({ kind: 'generations', netns }, terms)
+    const answer = await this.#process.ask({ kind: 'generations', netns }, terms)
     if (answer.kind === 'generations') return answer.results
     const reason = `libnftables: ${'reason' in answer ? answer.reason : answer.kind}`
     return netns.map((): Failed => ({ kind: 'failed', reason }))
   }
 
-  /**
-   * Threads that ran into their timeout within the kernel or libnftables, and have not come back. Node waits for them
-   * when the process ends, `process.exit` included: a process that has any ends by SIGKILL only.
-   */
-  get hanging(): number {
-    return this.#thread.hanging
+  /** The process of the moment; undefined between the end of one and the next command. */
+  get pid(): number | undefined {
+    return this.#process.pid
   }
 
-  /** Fails what waits, and ends the thread; waits a second for what is under way. */
+  /** Fails what waits, and ends the process; waits a second for what is under way. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#thread[Symbol.asyncDispose]()
-    isOpen = false
+    await this.#process[Symbol.asyncDispose]()
   }
 
   async #command(
     command: Pick<Extract<Job, { kind: 'command' }>, 'grammar' | 'input'>,
-    { netns, check = false, ...terms }: InProcessOptions,
+    { netns, check = false, ...terms }: WorkerOptions,
   ): Promise<Ran | NetnsGone | Failed> {
-    const answer = await this.#thread.ask({ kind: 'command', netns, check, ...command }, terms)
+    const answer = await this.#process.ask({ kind: 'command', netns, check, ...command }, terms)
     if (answer.kind === 'ran') return answer
     const reason = 'reason' in answer ? answer.reason : answer.kind
     return {

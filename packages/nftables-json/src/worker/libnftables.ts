@@ -6,10 +6,11 @@
  * The library ends the process when it gets no socket or no memory, where one of its assertions fails, and when its
  * socket's number is beyond what select(2) takes.
  */
+
+import type { LateClose } from '../in-process/late-close.ts'
+import type { Koffi, Libc } from '../in-process/libc.ts'
+import { duplicate, isNetfilterSocket, openNetfilterSocket } from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
-import type { LateClose } from './late-close.ts'
-import type { Koffi, Libc } from './libc.ts'
-import { duplicate, isNetfilterSocket, openNetfilterSocket } from './netfilter-socket.ts'
 
 export type Command = {
   readonly grammar: 'json' | 'text'

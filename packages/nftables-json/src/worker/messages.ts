@@ -1,13 +1,11 @@
-/** What the main thread and the worker say to each other: one job, then one answer, in order. */
+/** What the two processes say to each other: one job, then one answer, in order. */
 import type { Failed, NetnsGone } from '../run.ts'
 import type { Command, Ran } from './libnftables.ts'
 
 export type Job =
   /** One call of libnftables; without a netns in the process's own. */
-  | ({ readonly kind: 'command'; readonly netns: string | undefined } & Command)
+  | ({ readonly kind: 'command'; readonly netns?: string | undefined } & Command)
   | { readonly kind: 'generations'; readonly netns: readonly (string | undefined)[] }
-  /** Free what is held, and end. Nothing is answered. */
-  | { readonly kind: 'close' }
 
 export type Answer =
   | Ran
@@ -15,7 +13,7 @@ export type Answer =
   | NetnsGone
   | Failed
 
-/** The first thing that a worker says. */
+/** The first thing that the worker says. */
 export type Greeting = { readonly kind: 'ready' } | { readonly kind: 'unavailable'; readonly reason: string }
 
 export type GenerationResult =

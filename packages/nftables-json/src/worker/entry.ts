@@ -1,0 +1,69 @@
+/**
+ * The entry of the process that holds libnftables: does one job after the other, and goes into the namespace of each. It
+ * imports as little as it can, since its modules are resident for as long as it is.
+ */
+import { writeFileSync } from 'node:fs'
+import { type EnterNetns, netnsOfThread } from '../in-process/enter-netns.ts'
+import { readGeneration } from '../in-process/generation.ts'
+import { LateClose } from '../in-process/late-close.ts'
+import { type Libc, loadLibc } from '../in-process/libc.ts'
+import { loadLibnftables, type RunCommand } from './libnftables.ts'
+import type { Answer, Greeting, Job } from './messages.ts'
+
+type Native = {
+  readonly libc: Libc
+  readonly late: LateClose
+  readonly runCommand: RunCommand
+  readonly within: EnterNetns
+}
+
+await serve()
+
+async function serve(): Promise<void> {
+  // Who started it is gone, or wants no more.
+  process.on('disconnect', () => process.exit(0))
+  // Ctrl-C in a terminal goes to all processes of the group; this one ends with the one that it works for.
+  process.on('SIGINT', () => {})
+  goFirst()
+  const native = await load()
+  if (typeof native === 'string') {
+    say({ kind: 'unavailable', reason: native })
+    process.disconnect()
+    return
+  }
+  process.on('message', (job: Job) => say(answer(native, job)))
+  say({ kind: 'ready' })
+}
+
+/** What a namespace holds is read here: if memory runs out for it, this process costs the least. */
+function goFirst(): void {
+  try {
+    writeFileSync('/proc/self/oom_score_adj', '1000')
+  } catch {
+    // Then the kernel picks by size.
+  }
+}
+
+function say(message: Greeting | Answer): void {
+  process.send?.(message)
+}
+
+/** Or why it cannot be had. */
+async function load(): Promise<Native | string> {
+  try {
+    const { default: koffi } = await import('koffi')
+    const libc = loadLibc(koffi)
+    const late = new LateClose(libc)
+    const runCommand = loadLibnftables(koffi, libc, late)
+    return { libc, late, runCommand, within: netnsOfThread(libc) }
+  } catch (error) {
+    return String(error)
+  }
+}
+
+/** Throws only where there is no way back into the own namespace, which ends the process. */
+function answer({ libc, late, runCommand, within }: Native, job: Job): Answer {
+  if (job.kind === 'command') return within(job.netns, () => runCommand(job))
+  const results = job.netns.map((path) => within(path, () => readGeneration(libc, late)))
+  return { kind: 'generations', results }
+}

@@ -1,0 +1,175 @@
+/**
+ * One process that holds libnftables, and the jobs that wait for it. What ends the library (an assertion, no memory) or
+ * makes it hang costs the job it had: the process is killed if need be, and the next job gets another.
+ *
+ * There is one, since a transaction takes less than a millisecond and a second process another 10 MiB.
+ */
+import { type ChildProcess, fork } from 'node:child_process'
+import type { Failed } from '../run.ts'
+import type { Answer, Greeting, Job } from './messages.ts'
+
+export type Terms = {
+  /** 30 seconds when not given; it runs from when the job's turn comes. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
+}
+
+type Turn = { readonly job: Job; readonly timeoutMs: number; readonly settle: (answer: Answer) => void }
+
+/** The process's entry, beside this file in the source and beside its chunk in a bundle. */
+const ENTRY: URL = new URL(
+  import.meta.url.endsWith('.ts') ? './entry.ts' : './nft-worker.mjs',
+  import.meta.url,
+)
+
+/** Its heap holds one command and one listing at a time; it has two cores at most, and little to compile. */
+const NODE_FLAGS: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--max-old-space-size=64',
+  '--v8-pool-size=1',
+]
+
+/** How long the job under way may take to end when all is over. */
+const CLOSE_MS = 1_000
+/** Of what it says last, such as which assertion failed. */
+const LAST_WORDS = 1_000
+
+export class NftProcess implements AsyncDisposable {
+  readonly #waiting: Turn[] = []
+  #current: { readonly turn: Turn; readonly timer: NodeJS.Timeout } | undefined
+  #child: ChildProcess | undefined
+  #closed = false
+
+  /** Undefined while there is none. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Starts the first process, and says whether it found its libraries. */
+  async open(): Promise<Greeting> {
+    const { promise, resolve } = Promise.withResolvers<Greeting>()
+    const child = this.#start()
+    child.once('message', (greeting: Greeting) => resolve(greeting))
+    child.once('error', (error) => resolve({ kind: 'unavailable', reason: String(error) }))
+    child.once('exit', (code, signal) =>
+      resolve({ kind: 'unavailable', reason: `its process ended with ${signal ?? code}` }),
+    )
+    const greeting = await promise
+    if (this.#current === undefined) unref(child)
+    return greeting
+  }
+
+  /** Never rejects; `failed` when no answer came. */
+  ask(job: Job, { timeoutMs = 30_000, signal }: Terms): Promise<Answer> {
+    if (this.#closed) return Promise.resolve(failed('was closed'))
+    if (signal?.aborted) return Promise.resolve(failed('was cancelled'))
+    const { promise, resolve } = Promise.withResolvers<Answer>()
+    const settle = (answer: Answer): void => {
+      signal?.removeEventListener('abort', cancel)
+      resolve(answer)
+    }
+    const turn: Turn = { job, timeoutMs, settle }
+    // What is under way cannot be called back; the process is busy with it until it ends.
+    const cancel = (): void => {
+      const place = this.#waiting.indexOf(turn)
+      if (place >= 0) this.#waiting.splice(place, 1)
+      settle(failed('was cancelled'))
+    }
+    signal?.addEventListener('abort', cancel)
+    this.#waiting.push(turn)
+    this.#next()
+    return promise
+  }
+
+  /** Fails what waits, gives the job under way a second to end, and ends the process. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true
+    for (const turn of this.#waiting.splice(0)) turn.settle(failed('was closed'))
+    const child = this.#child
+    if (child === undefined) return
+    const { promise, resolve } = Promise.withResolvers<void>()
+    child.ref()
+    child.once('exit', () => resolve())
+    const timer = setTimeout(() => this.#giveUp(child, 'was closed'), CLOSE_MS)
+    // It ends when nobody is there any more, once it has done what it was at.
+    if (child.connected) child.disconnect()
+    await promise
+    clearTimeout(timer)
+  }
+
+  #next(): void {
+    if (this.#current !== undefined) return
+    const turn = this.#waiting.shift()
+    if (turn === undefined) {
+      if (this.#child !== undefined && !this.#closed) unref(this.#child)
+      return
+    }
+    const child = this.#child ?? this.#start()
+    const timer = setTimeout(
+      () => this.#giveUp(child, `ran longer than ${turn.timeoutMs} ms`),
+      turn.timeoutMs,
+    )
+    this.#current = { turn, timer }
+    child.ref()
+    child.channel?.ref()
+    // Where it cannot be sent, the process has ended or is about to, and that is told.
+    child.send(turn.job, () => {})
+  }
+
+  #start(): ChildProcess {
+    const child = fork(ENTRY, [], {
+      execArgv: [...NODE_FLAGS],
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+      serialization: 'advanced',
+    })
+    let error = ''
+    let words = ''
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      words = (words + text).slice(-LAST_WORDS)
+    })
+    child.on('message', (message: Greeting | Answer) => {
+      if (child !== this.#child || message.kind === 'ready') return
+      if (message.kind === 'unavailable') error = message.reason
+      else this.#settle(message)
+    })
+    const ended = (how: string): void => {
+      if (child === this.#child) this.#lose(`its process ${error || [how, words.trim()].join(' ').trim()}`)
+    }
+    child.on('error', (thrown) => ended(`cannot be started: ${String(thrown)}`))
+    child.on('close', (code, signal) => ended(`ended with ${signal ?? code}`))
+    this.#child = child
+    return child
+  }
+
+  #giveUp(child: ChildProcess, reason: string): void {
+    child.kill('SIGKILL')
+    unref(child)
+    if (child === this.#child) this.#lose(reason)
+  }
+
+  #lose(reason: string): void {
+    this.#child = undefined
+    this.#settle(failed(reason))
+  }
+
+  #settle(answer: Answer): void {
+    if (this.#current !== undefined) {
+      clearTimeout(this.#current.timer)
+      this.#current.turn.settle(answer)
+      this.#current = undefined
+    }
+    if (!this.#closed) this.#next()
+  }
+}
+
+/** The caller's process need not go on for it. */
+function unref(child: ChildProcess): void {
+  child.unref()
+  child.channel?.unref()
+  const { stderr } = child
+  if (stderr !== null && 'unref' in stderr && typeof stderr.unref === 'function') stderr.unref()
+}
+
+function failed(reason: string): Failed {
+  return { kind: 'failed', reason }
+}
