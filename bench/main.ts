@@ -12,6 +12,7 @@ import { escapes } from './escapes.ts'
 import { type Figure, quantile, ratio, renderFigures } from './figures.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
+import { ovnCompiling } from './ovn-compile.ts'
 import { start } from './start.ts'
 
 type Part = () => Promise<readonly Figure[]>
@@ -19,6 +20,7 @@ type Part = () => Promise<readonly Figure[]>
 const PARTS: Readonly<Record<string, Part>> = { latency, start, memory, bytes }
 const ON_DEMAND: Readonly<Record<string, Part>> = {
   compile: compiling,
+  'ovn-compile': ovnCompiling,
   escapes,
   'escapes-gate': () => escapes(apiStore, true),
 }

@@ -8,7 +8,7 @@
 import type { Logger } from 'pino'
 import { type Outcome, Reconciler, type Target } from './apply/reconciler.ts'
 import type { Clock } from './clock.ts'
-import type { Cluster } from './compile/cluster.ts'
+import type { Cluster, ClusterChange } from './compile/cluster.ts'
 import type { Compilation, CompileOptions, PodTarget } from './compile/compile.ts'
 import { NO_CUSTOM_RULES } from './compile/custom/rules.ts'
 import { IncrementalCompiler } from './compile/incremental/compiler.ts'
@@ -43,7 +43,8 @@ export interface DaemonOptions {
 /** What enforces attachments in OVN; see `OvnEnforcement`. */
 export interface OvnMode {
   run(): Promise<void>
-  setCluster(cluster: Cluster, removals: boolean): void
+  /** @param changes how it differs from when it was last stated */
+  setCluster(cluster: Cluster, removals: boolean, changes: readonly ClusterChange[]): void
   enforces(cluster: Cluster, pod: Pod, attachment: Attachment): boolean
   issues(): readonly Issue[]
   readonly ready: boolean
@@ -217,7 +218,7 @@ export class Daemon {
     this.#compilation = this.#compiler.compile({ custom, elsewhere })
     const governed = [...this.#compilation.targets].filter(([, target]) => target.ruleset !== undefined)
     this.#reconciler.setDesired(new Map(governed), this.#incomplete.size === 0)
-    ovn?.setCluster(cluster, this.#incomplete.size === 0)
+    ovn?.setCluster(cluster, this.#incomplete.size === 0, this.#compiler.taken)
     this.#reportIssues()
     this.#options.log.debug({ governed: governed.length }, 'compiled')
     this.#noteIdle()

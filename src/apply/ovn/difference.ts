@@ -18,7 +18,15 @@ export interface DifferenceOptions {
    * way first.
    */
   readonly reclaim: boolean
+  /** What was found to be as it should, by the row that is wanted; not asked where it is not given. */
+  readonly seen?: SeenRows | undefined
 }
+
+/**
+ * Rows of a database that are as wanted: while both are the same objects as when they were compared, they need not be
+ * compared again, however many members they have. Of one session, since another's schema may have other columns.
+ */
+export type SeenRows = WeakMap<PortGroup | AddressSet, readonly unknown[]>
 
 /** @param rows `ports` of their groups are the UUIDs of rows */
 export function difference(
@@ -29,8 +37,15 @@ export function difference(
   const writer = new Writer(stands, options)
   const sets = byName(stands.Address_Set.values())
   const groups = byName(stands.Port_Group.values())
-  for (const set of rows.addressSets.values()) writer.putSet(set, sets.get(set.name))
-  for (const group of rows.portGroups.values()) writer.putGroup(group, groups.get(group.name))
+  for (const set of rows.addressSets.values()) {
+    const row = sets.get(set.name)
+    writer.unlessSeen(set, row && [row], () => writer.putSet(set, row))
+  }
+  for (const group of rows.portGroups.values()) {
+    const row = groups.get(group.name)
+    const acls = row && [...row.acls].map((uuid) => stands.ACL.get(uuid))
+    writer.unlessSeen(group, row && [row, ...(acls ?? [])], () => writer.putGroup(group, row))
+  }
   if (options.removals) {
     for (const [name, { _uuid }] of groups) if (!rows.portGroups.has(name)) writer.remove('Port_Group', _uuid)
     for (const [name, { _uuid }] of sets) if (!rows.addressSets.has(name)) writer.remove('Address_Set', _uuid)
@@ -52,12 +67,26 @@ class Writer {
     this.#options = options
   }
 
-  putSet({ name, addresses, externalIds }: AddressSet, row: RowOf<'Address_Set'> | undefined): void {
+  /** @param standing the rows that are there for it; undefined where there is none */
+  unlessSeen(
+    wanted: PortGroup | AddressSet,
+    standing: readonly unknown[] | undefined,
+    put: () => boolean,
+  ): void {
+    const { seen } = this.#options
+    const known = seen?.get(wanted)
+    if (known !== undefined && standing !== undefined && sameItems(known, standing)) return
+    if (put() && standing !== undefined) seen?.set(wanted, standing)
+  }
+
+  /** @returns whether it is as it should be */
+  putSet({ name, addresses, externalIds }: AddressSet, row: RowOf<'Address_Set'> | undefined): boolean {
+    const before = this.operations.length
     if (row === undefined) {
       this.#makeWay('Address_Set', name)
       const set = { name, addresses, external_ids: externalIds }
       this.operations.push({ op: 'insert', table: 'Address_Set', row: set })
-      return
+      return false
     }
     const [add, remove] = changes(addresses, row.addresses)
     const where = [['_uuid', '==', row._uuid]] as const
@@ -77,9 +106,12 @@ class Writer {
       })
     if (!sameMap(externalIds, row.external_ids))
       this.operations.push({ op: 'update', table: 'Address_Set', where, row: { external_ids: externalIds } })
+    return this.operations.length === before
   }
 
-  putGroup({ name, ports, acls, externalIds }: PortGroup, row: RowOf<'Port_Group'> | undefined): void {
+  /** @returns whether it is as it should be */
+  putGroup({ name, ports, acls, externalIds }: PortGroup, row: RowOf<'Port_Group'> | undefined): boolean {
+    const before = this.operations.length
     // They were read from rows of this database.
     const members = ports as ReadonlySet<Uuid>
     if (row === undefined) {
@@ -91,7 +123,7 @@ class Writer {
         external_ids: externalIds,
       }
       this.operations.push({ op: 'insert', table: 'Port_Group', row: group })
-      return
+      return false
     }
     const where = [['_uuid', '==', row._uuid]] as const
     const [joined, left] = changes(members, row.ports)
@@ -126,6 +158,7 @@ class Writer {
       })
     if (!sameMap(externalIds, row.external_ids))
       this.operations.push({ op: 'update', table: 'Port_Group', where, row: { external_ids: externalIds } })
+    return this.operations.length === before && left.length === 0
   }
 
   remove(table: 'Port_Group' | 'Address_Set', uuid: Uuid): void {
@@ -195,6 +228,10 @@ class Writer {
 
 function byName<R extends { readonly name: string }>(rows: Iterable<R>): ReadonlyMap<string, R> {
   return new Map([...rows].map((row) => [row.name, row]))
+}
+
+function sameItems(a: readonly unknown[], b: readonly unknown[]): boolean {
+  return a.length === b.length && a.every((item, place) => item === b[place])
 }
 
 function changes<T>(wanted: ReadonlySet<T>, standing: ReadonlySet<T>): readonly [add: T[], remove: T[]] {

@@ -3,15 +3,18 @@
  * which attachments are enforced here rather than in the pod's network namespace.
  */
 import type { Clock } from '../../clock.ts'
-import type { Cluster } from '../../compile/cluster.ts'
-import { type Attachment, type Issue, nameOf, type Pod } from '../../compile/model.ts'
-import { compileOvn, type OvnCompilation, type OvnCompileOptions } from '../../compile/ovn/compile.ts'
-import { OVN_CNI_TYPE, type PortsByPod } from '../../compile/ovn/ports.ts'
+import type { Cluster, ClusterChange } from '../../compile/cluster.ts'
+import { type Attachment, type Issue, type Kind, nameOf, type Pod } from '../../compile/model.ts'
+import type { OvnCompileOptions } from '../../compile/ovn/compile.ts'
+import { OvnCompiler } from '../../compile/ovn/compiler.ts'
+import { OVN_CNI_TYPE } from '../../compile/ovn/ports.ts'
 import { ovnLines } from '../../compile/ovn/text.ts'
-import { type NorthboundAddress, type NorthboundRows, openNorthbound, type SignRows } from './northbound.ts'
-import { enforcedByOvnKubernetes, portsOf } from './ports.ts'
+import { type NorthboundAddress, openNorthbound } from './northbound.ts'
+import { enforcedByOvnKubernetes, PortReader } from './ports.ts'
 import { portNames, standingRows } from './standing.ts'
-import { NorthboundWriter, type Wanted, type WriterStatus } from './writer.ts'
+import { NorthboundWriter, type Read, type Wanted, type WriterStatus } from './writer.ts'
+
+const KINDS: readonly Kind[] = ['NetworkAttachmentDefinition', 'Namespace', 'MultiNetworkPolicy', 'Pod']
 
 export interface OvnEnforcementOptions {
   readonly address: NorthboundAddress
@@ -49,9 +52,15 @@ export class OvnEnforcement {
   #writer: NorthboundWriter | undefined
   #cluster: Cluster | undefined
   #removals = false
-  #clusterChanged = false
-  #compiled: OvnCompilation | undefined
-  #ports: PortsByPod = new Map()
+  /** While rows are read: whoever stands by keeps nothing. */
+  #compiler: OvnCompiler | undefined
+  readonly #reader = new PortReader()
+  #left: ReadonlySet<string> = new Set()
+  /** What was noted has not been compiled yet. */
+  #due = true
+  #compiled: ReturnType<OvnCompiler['compile']> | undefined
+  /** See `OvnCompiler.moves`. */
+  #moves = 0
   #wasConnected = false
   #told: WriterStatus['kind'] = 'disconnected'
 
@@ -75,7 +84,8 @@ export class OvnEnforcement {
       signal,
       // Where such networks are enforced in namespaces too, it has to be known which ports are not.
       readsInStandby: inNamespacesToo,
-      wanted: (rows, signs, changed) => this.#wanted(rows, signs, changed),
+      onRead: (read) => this.#note(read),
+      wanted: (writes) => this.#wanted(writes),
       onDrift: () => {
         this.#options.log.warn('rows in OVN were changed by somebody else; they are put back')
         this.#options.onDrift()
@@ -88,11 +98,13 @@ export class OvnEnforcement {
   /**
    * The cluster as it is now; the same object may change and be stated again.
    * @param removals false while it is not known whether what is missing is really gone
+   * @param changes how it differs from when it was last stated; undefined: in anything
    */
-  setCluster(cluster: Cluster, removals: boolean): void {
+  setCluster(cluster: Cluster, removals: boolean, changes?: readonly ClusterChange[]): void {
     this.#cluster = cluster
     this.#removals = removals
-    this.#clusterChanged = true
+    this.#due = true
+    for (const change of changes ?? wholeOf(cluster)) this.#compiler?.apply(change)
     this.#writer?.request()
   }
 
@@ -101,7 +113,7 @@ export class OvnEnforcement {
    * nobody asked that it be enforced in namespaces.
    */
   enforces(cluster: Cluster, pod: Pod, { network }: Attachment): boolean {
-    if (this.#ports.get(nameOf(pod))?.has(network) === true) return true
+    if (this.#compiler?.ports.get(nameOf(pod))?.has(network) === true) return true
     const isOvn = cluster.networks.get(network)?.cniType === OVN_CNI_TYPE
     return isOvn && !this.#options.inNamespacesToo
   }
@@ -142,29 +154,43 @@ export class OvnEnforcement {
     this.#options.onChange()
   }
 
-  #wanted(rows: NorthboundRows, signs: SignRows, portsChanged: boolean): Wanted | undefined {
-    const { compile, enforceAlways } = this.#options
-    if (this.#cluster === undefined) return undefined
-    const fresh = portsChanged || this.#clusterChanged || this.#compiled === undefined
-    if (fresh || this.#compiled === undefined) {
-      this.#clusterChanged = false
-      const leftToOvnKubernetes = enforceAlways ? new Set<string>() : enforcedByOvnKubernetes(signs)
-      this.#compiled = compileOvn(this.#cluster, portsOf(rows), { ...compile, leftToOvnKubernetes })
-      this.#setPorts(this.#compiled.ports)
+  #note(read: Read): void {
+    const due = this.#due
+    this.#due = true
+    if (read.kind === 'rows') {
+      this.#compiler ??= this.#newCompiler()
+      this.#compiler.replacePorts(this.#reader.replaced(read.rows))
+    } else if (read.kind === 'changes') {
+      const ports = this.#reader.changed(read.rows, read.changes)
+      for (const [id, port] of ports) this.#compiler?.setPort(id, port)
+      this.#due = ports.size > 0 || due
+    } else if (read.kind === 'signs') {
+      this.#left = this.#options.enforceAlways ? new Set() : enforcedByOvnKubernetes(read.signs)
+    } else {
+      this.#compiler = undefined
+      this.#compiled = undefined
     }
-    return { rows: this.#compiled.rows, removals: this.#removals, fresh }
   }
 
-  #setPorts(ports: PortsByPod): void {
-    const before = placesOf(this.#ports)
-    const now = placesOf(ports)
-    this.#ports = ports
-    if (before.symmetricDifference(now).size > 0) this.#options.onPlaces()
+  #newCompiler(): OvnCompiler {
+    const compiler = new OvnCompiler(this.#options.compile)
+    if (this.#cluster !== undefined) for (const change of wholeOf(this.#cluster)) compiler.apply(change)
+    return compiler
+  }
+
+  #wanted(writes: boolean): Wanted | undefined {
+    if (this.#cluster === undefined || this.#compiler === undefined) return undefined
+    const { moves } = this.#compiler
+    if (moves !== this.#moves) this.#options.onPlaces()
+    this.#moves = moves
+    if (!writes) return undefined
+    const fresh = this.#due || this.#compiled === undefined
+    this.#due = false
+    if (fresh || this.#compiled === undefined) this.#compiled = this.#compiler.compile(this.#left)
+    return { rows: this.#compiled.rows, removals: this.#removals, fresh }
   }
 }
 
-function placesOf(ports: PortsByPod): ReadonlySet<string> {
-  return new Set(
-    [...ports].flatMap(([pod, networks]) => [...networks.keys()].map((each) => `${pod} ${each}`)),
-  )
+function wholeOf(cluster: Cluster): readonly ClusterChange[] {
+  return KINDS.map((of) => ({ kind: 'replaced', of, objects: [...cluster.objects(of).values()] }))
 }

@@ -1,5 +1,6 @@
 /** What is read of OVN_Northbound (ovn-nb(5)), and by which client. */
 import {
+  type MonitoredChange,
   type MonitoredTables,
   type Operation,
   OVN_NORTHBOUND,
@@ -67,6 +68,8 @@ export const SIGNS_OF_OVN_KUBERNETES = {
 } as const
 
 export type NorthboundRows = MonitoredTables<Northbound, typeof PORTS_AND_OURS>
+/** Of ports, switches, or rows of ours. */
+export type NorthboundChange = MonitoredChange<Northbound, typeof PORTS_AND_OURS>
 export type SignRows = MonitoredTables<Northbound, typeof SIGNS_OF_OVN_KUBERNETES>
 export type RowOf<N extends keyof NorthboundRows> =
   NorthboundRows[N] extends ReadonlyMap<Uuid, infer R> ? R : never

@@ -9,10 +9,11 @@
 import type { ClientState, LockState, Monitor, TransactResult } from 'ovsdb'
 import type { Clock } from '../../clock.ts'
 import type { OvnRows } from '../../compile/ovn/rows.ts'
-import { difference } from './difference.ts'
+import { difference, type SeenRows } from './difference.ts'
 import {
   LOCK,
   type Northbound,
+  type NorthboundChange,
   type NorthboundClient,
   type NorthboundRows,
   PORTS_AND_OURS,
@@ -26,17 +27,28 @@ export interface WriterOptions {
   readonly signal: AbortSignal
   /** Whether rows are read by a writer that stands by, too. */
   readonly readsInStandby: boolean
-  /**
-   * What should stand, given what was read; undefined while that is not known.
-   * @param changed whether ports, or the signs, differ from those of the last call
-   */
-  readonly wanted: (rows: NorthboundRows, signs: SignRows, changed: boolean) => Wanted | undefined
+  /** Each time something was read, at once and in turn. */
+  readonly onRead: (read: Read) => void
+  /** What should stand, given all that was read; undefined while that is not known, or nobody is to write it. */
+  readonly wanted: (writes: boolean) => Wanted | undefined
   /** Rows of ours were changed by somebody else; they are put back. */
   readonly onDrift: () => void
   /** The status, or what has been read, may have changed. */
   readonly onChange: () => void
   readonly random?: () => number
 }
+
+export type Read =
+  /** All there is, of a new session. */
+  | { readonly kind: 'rows'; readonly rows: NorthboundRows }
+  | {
+      readonly kind: 'changes'
+      readonly rows: NorthboundRows
+      readonly changes: readonly NorthboundChange[]
+    }
+  | { readonly kind: 'signs'; readonly signs: SignRows }
+  /** Nothing is read any more. */
+  | { readonly kind: 'end' }
 
 export interface Wanted {
   readonly rows: OvnRows
@@ -66,16 +78,13 @@ interface Reading {
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 2_000
 
-/** What says which attachment a port is; other tables of the same monitor hold our own rows. */
-const TABLES_OF_PORTS: ReadonlySet<string> = new Set(['Logical_Switch', 'Logical_Switch_Port'])
-
 export class NorthboundWriter {
   readonly #options: WriterOptions
   #status: WriterStatus = { kind: 'disconnected', reason: 'not connected yet' }
   #lock: LockState['kind'] = 'lost'
   #absent: ReadonlySet<string> = new Set()
   #reading: Reading | undefined
-  #portsChanged = true
+  #seen: SeenRows = new WeakMap()
   #due = false
   #working = false
   #attempts = 0
@@ -145,25 +154,34 @@ export class NorthboundWriter {
       complete: new Set(),
     }
     this.#reading = reading
-    void this.#follow(reading, 'rows')
-    void this.#follow(reading, 'signs')
+    void this.#followRows(reading)
+    void this.#followSigns(reading)
   }
 
   #stopReading(): void {
     this.#reading?.rows[Symbol.dispose]()
     this.#reading?.signs[Symbol.dispose]()
+    if (this.#reading !== undefined) this.#options.onRead({ kind: 'end' })
     this.#reading = undefined
   }
 
-  async #follow(reading: Reading, which: 'rows' | 'signs'): Promise<void> {
-    for await (const event of reading[which]) {
+  async #followRows({ rows, complete }: Reading): Promise<void> {
+    for await (const event of rows) {
       if (event.kind === 'disconnected') continue
-      if (event.kind === 'synchronized') reading.complete.add(which)
-      const ports =
-        event.kind === 'synchronized' ||
-        which === 'signs' ||
-        event.changes.some(({ table }) => TABLES_OF_PORTS.has(table))
-      this.#portsChanged ||= ports
+      if (event.kind === 'synchronized') {
+        complete.add('rows')
+        this.#seen = new WeakMap()
+        this.#options.onRead({ kind: 'rows', rows: event.tables })
+      } else this.#options.onRead({ kind: 'changes', rows: rows.tables, changes: event.changes })
+      this.request()
+    }
+  }
+
+  async #followSigns({ signs, complete }: Reading): Promise<void> {
+    for await (const event of signs) {
+      if (event.kind === 'disconnected') continue
+      if (event.kind === 'synchronized') complete.add('signs')
+      this.#options.onRead({ kind: 'signs', signs: signs.tables })
       this.request()
     }
   }
@@ -200,14 +218,13 @@ export class NorthboundWriter {
     const { client, signal, wanted } = this.#options
     const reading = this.#reading
     if (reading === undefined || reading.complete.size < 2) return true
-    const stands = reading.rows.tables
-    const wish = wanted(stands, reading.signs.tables, this.#portsChanged)
-    this.#portsChanged = false
+    const wish = wanted(this.#lock === 'held')
     if (wish === undefined || this.#lock !== 'held') return true
-    const operations = difference(wish.rows, stands, {
+    const operations = difference(wish.rows, reading.rows.tables, {
       absent: this.#absent,
       removals: wish.removals,
       reclaim: this.#reclaim,
+      seen: this.#seen,
     })
     if (operations.length > 0) {
       if (!wish.fresh && this.#status.kind === 'as-wanted') this.#options.onDrift()

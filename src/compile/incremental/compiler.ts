@@ -26,12 +26,23 @@ import type { PolicyRecord } from './policy-record.ts'
 /** What may be otherwise at each compile. */
 export type CompileInput = Pick<CompileOptions, 'custom' | 'elsewhere'>
 
+/** Whoever makes something else of policies than rulesets of pods: then there are no targets. */
+export interface GovernanceObserver {
+  /** Attachments that nobody governs here, whatever happens. */
+  readonly ignores: (attachment: Attachment) => boolean
+  /** The policy governs the pod, in a way it did not; or governs it no more. */
+  readonly governs: (record: PolicyRecord, pod: LocalPod) => void
+  /** A rule of the policy comes to something else. */
+  readonly rules: (record: PolicyRecord) => void
+}
+
 const UNGOVERNED: Governed<PolicyRecord> = { governing: [], issues: [] }
 
 export class IncrementalCompiler {
   /** As last compiled. */
   readonly cluster: Cluster = new Cluster()
   readonly #options: Omit<CompileOptions, keyof CompileInput>
+  readonly #observer: GovernanceObserver | undefined
   readonly #pending = new PendingChanges(this.cluster)
   readonly #members: MemberIndex
   readonly #ledger = new IssueLedger()
@@ -49,8 +60,9 @@ export class IncrementalCompiler {
   #recompiled = 0
   #compilation: Compilation | undefined
 
-  constructor(options: Omit<CompileOptions, keyof CompileInput>) {
+  constructor(options: Omit<CompileOptions, keyof CompileInput>, observer?: GovernanceObserver) {
     this.#options = options
+    this.#observer = observer
     const { networkPlugins } = options
     this.#members = new MemberIndex(this.cluster, (network) =>
       networkCounts(this.cluster, networkPlugins, network),
@@ -67,6 +79,7 @@ export class IncrementalCompiler {
   compile(input: CompileInput): Compilation {
     const before = this.#input
     this.#input = input
+    this.#pending.forgetTaken()
     this.#takeNetworks()
     this.#takeNamespaces()
     this.#takePolicies()
@@ -84,6 +97,15 @@ export class IncrementalCompiler {
   /** How many targets the last compile worked out anew, to the same end or another. */
   get recompiled(): number {
     return this.#recompiled
+  }
+
+  /** What the last compile took in, in the order in which it did. */
+  get taken(): readonly ClusterChange[] {
+    return this.#pending.taken
+  }
+
+  local(pod: NamespacedName): LocalPod | undefined {
+    return this.#local.get(pod)
   }
 
   /** How many sets of members are kept. */
@@ -190,7 +212,8 @@ export class IncrementalCompiler {
       this.#touched.add(record)
       if (!rule.refresh()) continue
       record.noteRule()
-      for (const local of record.governs) this.#stale.add(local)
+      if (this.#observer === undefined) for (const local of record.governs) this.#stale.add(local)
+      this.#observer?.rules(record)
     }
   }
 
@@ -202,7 +225,7 @@ export class IncrementalCompiler {
   #recompile(local: LocalPod): void {
     const { pod, target } = local
     if (local.toBeGoverned) this.#setGoverned(local, this.#governed(pod), `${pod.namespace}/${pod.name}`)
-    const ruleset = this.#ruleset(pod, local.governed)
+    const ruleset = this.#observer === undefined ? this.#ruleset(pod, local.governed) : undefined
     const stays = equal(ruleset, target.ruleset)
     if (stays && target.pod === pod) return
     local.target = { pod, ruleset: stays ? target.ruleset : ruleset }
@@ -213,7 +236,10 @@ export class IncrementalCompiler {
     return governedBy(this.#policies.selecting(pod), pod, this.cluster, {
       networkPlugins: this.#options.networkPlugins,
       elsewhere: (pod, attachment) =>
-        this.#elsewhere.get(attachment) ?? this.#input.elsewhere?.(pod, attachment) ?? false,
+        this.#observer?.ignores(attachment) ??
+        this.#elsewhere.get(attachment) ??
+        this.#input.elsewhere?.(pod, attachment) ??
+        false,
     })
   }
 
@@ -225,10 +251,22 @@ export class IncrementalCompiler {
     for (const { by } of governed.governing) {
       by.governs.add(local)
       this.#touched.add(by)
+      // Who is asked for no ruleset has its rules taken up all the same.
+      if (this.#observer !== undefined) by.rulesFor(local.pod)
     }
     this.#ledger.set(`governed ${key}`, governed.issues)
+    const before = local.governed
     local.governed = governed
     local.toBeGoverned = false
+    if (this.#observer !== undefined) this.#tell(this.#observer, local, before)
+  }
+
+  #tell(observer: GovernanceObserver, local: LocalPod, before: Governed<PolicyRecord>): void {
+    const attachmentsOf = ({ governing }: Governed<PolicyRecord>): ReadonlyMap<PolicyRecord, unknown> =>
+      new Map(governing.map(({ by, attachments }) => [by, attachments]))
+    const [old, now] = [attachmentsOf(before), attachmentsOf(local.governed)]
+    for (const by of old.keys()) if (!now.has(by)) observer.governs(by, local)
+    for (const [by, attachments] of now) if (!equal(attachments, old.get(by))) observer.governs(by, local)
   }
 
   #ruleset(pod: Pod, { governing }: Governed<PolicyRecord>): Ruleset | undefined {
@@ -271,6 +309,7 @@ export class IncrementalCompiler {
   }
 
   #targets(): ReadonlyMap<NamespacedName, PodTarget> {
+    if (this.#observer !== undefined) return new Map()
     return new Map(
       [...this.#local.values()].map(({ pod, target }) => [`${pod.namespace}/${pod.name}`, target]),
     )

@@ -15,6 +15,7 @@ export interface ObjectChange {
 export class PendingChanges {
   readonly #cluster: Cluster
   readonly #told = new Map<Kind, Map<string, ClusterObject | undefined>>()
+  #taken: ClusterChange[] = []
 
   /** @param cluster as compiled */
   constructor(cluster: Cluster) {
@@ -43,11 +44,21 @@ export class PendingChanges {
     this.#told.delete(kind)
     for (const [key, after] of told) {
       const before = this.#cluster.objects(kind).get(key)
-      this.#cluster.apply(
-        after === undefined ? { kind: 'deleted', of: kind, key } : { kind: 'changed', object: after },
-      )
+      const change: ClusterChange =
+        after === undefined ? { kind: 'deleted', of: kind, key } : { kind: 'changed', object: after }
+      this.#cluster.apply(change)
+      this.#taken.push(change)
       yield { key, before, after }
     }
+  }
+
+  /** All that was taken since it was last forgotten. */
+  get taken(): readonly ClusterChange[] {
+    return this.#taken
+  }
+
+  forgetTaken(): void {
+    this.#taken = []
   }
 
   #replace(kind: Kind, objects: ReadonlyMap<string, ClusterObject>): void {

@@ -1,12 +1,14 @@
 /**
- * From the cluster and the ports in a northbound database to the rows that should be there. A pure function of both.
+ * From the cluster and the ports in a northbound database to the rows that should be there. A pure function of both: for
+ * the commands, and as what the tests hold `OvnCompiler` against, which comes to the same change by change.
  */
 import type { Cluster } from '../cluster.ts'
 import { type CompileOptions, compile } from '../compile.ts'
 import { NO_CUSTOM_RULES } from '../custom/rules.ts'
 import { type Issue, type NamespacedName, nameOf, type Pod } from '../model.ts'
-import { missingPorts, standsAside } from './issues.ts'
-import { OVN_CNI_TYPE, type OvnPort, type PortsByPod, portName, portsByPod } from './ports.ts'
+import { isAboutPeers, missingPorts, standsAside } from './issues.ts'
+import { portsByPod } from './port-index.ts'
+import { OVN_CNI_TYPE, type OvnPort, type PortsByPod, portName } from './ports.ts'
 import { type GovernedPort, printOvn } from './printer.ts'
 import type { OvnRows } from './rows.ts'
 import { ovnView, viewInterface } from './view.ts'
@@ -73,11 +75,6 @@ function governedPorts(
     const name = viewInterface(place)
     return names.has(name) ? ports.map(({ id }) => ({ port: id, ruleset, interface: name })) : []
   })
-}
-
-/** A rule's peers without an address; what is said of single attachments is for whoever enforces those. */
-function isAboutPeers({ pod, field }: Issue): boolean {
-  return pod === undefined && field.startsWith('spec.')
 }
 
 export interface ExpectedPort extends OvnPort {

@@ -10,7 +10,7 @@ import { OVN_CNI_TYPE, type PortsByPod } from './ports.ts'
  * Policies that select attachments to networks of ovn-kubernetes which have no port in the database. Pods of other nodes
  * may have theirs in another database (interconnect), unless others of the same node have them here.
  */
-export function* missingPorts(
+export function missingPorts(
   cluster: Cluster,
   ports: PortsByPod,
   node: string | undefined,
@@ -18,28 +18,45 @@ export function* missingPorts(
   const nodes = new Set([...ports.keys()].map((name) => cluster.pods.get(name)?.node))
   if (node !== undefined) nodes.add(node)
   const lacking = [...cluster.pods.values()]
-    .filter((pod) => takesPart(pod) && nodes.has(pod.node))
-    .flatMap((pod) => withoutPort(cluster, ports, pod).map((attachment) => ({ pod, attachment })))
-  if (lacking.length === 0) return
-  for (const policy of cluster.policies.values()) {
-    for (const { pod, attachment } of lacking) {
-      if (governs(policy, pod, attachment))
-        yield notEnforced(policy, pod, attachment, 'it has no port in the OVN northbound database')
+    .filter((pod) => nodes.has(pod.node))
+    .map((pod) => ({ pod, attachments: withoutPort(cluster, ports, pod) }))
+  return issuesOfLacking(cluster.policies.values(), lacking)
+}
+
+/** A pod with attachments that have no port. */
+export interface Lacking {
+  readonly pod: Pod
+  readonly attachments: readonly Attachment[]
+}
+
+export function* issuesOfLacking(policies: Iterable<Policy>, lacking: Iterable<Lacking>): Generator<Issue> {
+  const byNamespace = Map.groupBy(lacking, ({ pod }) => pod.namespace)
+  for (const policy of policies) {
+    for (const { pod, attachments } of byNamespace.get(policy.namespace) ?? []) {
+      for (const attachment of attachments) {
+        if (governs(policy, pod, attachment))
+          yield notEnforced(policy, pod, attachment, 'it has no port in the OVN northbound database')
+      }
     }
   }
 }
 
-function withoutPort(cluster: Cluster, ports: PortsByPod, pod: Pod): readonly Attachment[] {
+export function withoutPort(cluster: Cluster, ports: PortsByPod, pod: Pod): readonly Attachment[] {
+  if (!takesPart(pod)) return []
   return pod.attachments.filter(
     ({ network }) =>
       cluster.networks.get(network)?.cniType === OVN_CNI_TYPE && !ports.get(nameOf(pod))?.has(network),
   )
 }
 
+/** A rule's peers without an address; what is said of single attachments is for whoever enforces those. */
+export function isAboutPeers({ pod, field }: Issue): boolean {
+  return pod === undefined && field.startsWith('spec.')
+}
+
 /** G1. */
 function governs(policy: Policy, pod: Pod, { network }: Attachment): boolean {
   return (
-    policy.namespace === pod.namespace &&
     policy.networks.includes(network) &&
     DIRECTIONS.some((direction) => policy.isolates[direction]) &&
     matches(policy.podSelector, pod.labels)

@@ -6,9 +6,7 @@
  * it is made here and compared, since read backwards it could be several.
  */
 import type { Address } from '../address.ts'
-import type { Cluster } from '../cluster.ts'
-import { takesPart } from '../members.ts'
-import { type NamespacedName, nameOf, type Pod } from '../model.ts'
+import type { NamespacedName } from '../model.ts'
 
 /** The CNI type of ovn-kubernetes' secondary networks. */
 export const OVN_CNI_TYPE = 'ovn-k8s-cni-overlay'
@@ -37,30 +35,12 @@ function portPrefix(network: NamespacedName, namespace: string): string {
   return `${network.replaceAll(/[-/]/g, '.')}_${namespace}_`
 }
 
-/** Ports by pod, and in each by network. */
-export type PortsByPod = ReadonlyMap<NamespacedName, ReadonlyMap<NamespacedName, readonly OvnPort[]>>
-
-/** The ports of pods that are there; a port that outlives its pod is nobody's. */
-export function portsByPod(cluster: Cluster, ports: Iterable<OvnPort>): PortsByPod {
-  const byUid = new Map<string, Pod>()
-  for (const pod of cluster.pods.values()) if (pod.uid !== '') byUid.set(pod.uid, pod)
-  const found = new Map<NamespacedName, Map<NamespacedName, OvnPort[]>>()
-  for (const port of ports) {
-    const pod = podOf(cluster, byUid, port)
-    if (pod === undefined || !takesPart(pod)) continue
-    const networks = found.get(nameOf(pod)) ?? new Map<NamespacedName, OvnPort[]>()
-    found.set(nameOf(pod), networks)
-    networks.set(port.network, [...(networks.get(port.network) ?? []), port])
-  }
-  return found
+/** The pod that the port is called after. */
+export function podInName({ network, namespace, name }: OvnPort): NamespacedName | undefined {
+  const prefix = portPrefix(network, namespace)
+  return name.startsWith(prefix) ? `${namespace}/${name.slice(prefix.length)}` : undefined
 }
 
-/** By UID; else by name, as where a pod was made anew and its port still says the UID of the one before. */
-function podOf(cluster: Cluster, byUid: ReadonlyMap<string, Pod>, port: OvnPort): Pod | undefined {
-  const known = port.podUid === undefined ? undefined : byUid.get(port.podUid)
-  if (known?.namespace === port.namespace) return known
-  const prefix = portPrefix(port.network, port.namespace)
-  return port.name.startsWith(prefix)
-    ? cluster.pods.get(`${port.namespace}/${port.name.slice(prefix.length)}`)
-    : undefined
-}
+/** By network; those of one network by UUID. */
+export type PortsOfPod = ReadonlyMap<NamespacedName, readonly OvnPort[]>
+export type PortsByPod = ReadonlyMap<NamespacedName, PortsOfPod>

@@ -21,6 +21,7 @@
  * a group of all ports there are, governed or not, has one of its own, `mnpd_tracked_…` (see `trackedGroup`).
  */
 
+import { addTo } from '../incremental/multimap.ts'
 import { DIRECTIONS, type Direction, type NamespacedName, type Policy } from '../model.ts'
 import type { Allow, Ruleset } from '../ruleset.ts'
 import { type Isolation, isolationGroup, trackedGroup } from './isolation.ts'
@@ -36,11 +37,14 @@ export interface GovernedPort {
   readonly interface: string
 }
 
-/** The ports that a policy governs in a direction, by what each rule allows there. */
-interface Governed {
-  readonly ports: Set<string>
-  /** By the rule's number, and then by the ports that it means on the pod: names can differ from pod to pod. */
-  readonly rules: Map<number, Map<string, Allowed>>
+/** The ports that a policy governs in a direction, by what it allows there: names of ports differ from pod to pod. */
+export type Governed = ReadonlyMap<readonly Allow[], ReadonlySet<string>>
+export type GovernedByDirection = Readonly<Record<Direction, Governed>>
+
+/** What one policy comes to; sets are shared with those of others that have the same names. */
+export interface PolicyRows {
+  readonly groups: readonly PortGroup[]
+  readonly sets: readonly AddressSet[]
 }
 
 /**
@@ -58,7 +62,9 @@ export function printOvn(
   for (const [name, directions] of governed) {
     const policy = policies.get(name)
     if (policy === undefined) throw new Error(`ruleset of an unknown policy ${name}`)
-    groups.push(...policyGroups(policy, name, directions, sets))
+    const rows = printPolicy(policy, name, directions)
+    groups.push(...rows.groups)
+    for (const set of rows.sets) sets.set(set.name, set)
   }
   return {
     portGroups: new Map(groups.sort(byName).map((group) => [group.name, group])),
@@ -66,13 +72,11 @@ export function printOvn(
   }
 }
 
-type ByDirection = Readonly<Record<Direction, Governed>>
-
 function sort(ports: Iterable<GovernedPort>): {
   readonly isolations: readonly Isolation[]
-  readonly governed: ReadonlyMap<NamespacedName, ByDirection>
+  readonly governed: ReadonlyMap<NamespacedName, GovernedByDirection>
 } {
-  const governed = new Map<NamespacedName, ByDirection>()
+  const governed = new Map<NamespacedName, Record<Direction, Map<readonly Allow[], Set<string>>>>()
   const isolated: Record<Direction, Set<string>> = { ingress: new Set(), egress: new Set() }
   let exemptions: Ruleset['exemptions'] | undefined
   for (const { port, ruleset, interface: name } of ports) {
@@ -83,9 +87,9 @@ function sort(ports: Iterable<GovernedPort>): {
         const policy = ruleset.policies[place]
         if (policy === undefined) continue
         isolated[direction].add(port)
-        const known = governed.get(policy.policy) ?? { ingress: nothing(), egress: nothing() }
+        const known = governed.get(policy.policy) ?? { ingress: new Map(), egress: new Map() }
         governed.set(policy.policy, known)
-        note(known[direction], port, policy.allows[direction] ?? [])
+        addTo(known[direction], policy.allows[direction] ?? [], port)
       }
     }
   }
@@ -95,40 +99,21 @@ function sort(ports: Iterable<GovernedPort>): {
   return { isolations, governed }
 }
 
-function nothing(): Governed {
-  return { ports: new Set(), rules: new Map() }
-}
-
-function note(governed: Governed, port: string, allows: readonly Allow[]): void {
-  governed.ports.add(port)
-  for (const allow of allows) {
-    const variants = governed.rules.get(allow.rule) ?? new Map<string, Allowed>()
-    governed.rules.set(allow.rule, variants)
-    const key = JSON.stringify(allow.ports)
-    const variant = variants.get(key) ?? { allow, ports: new Set() }
-    variants.set(key, variant)
-    variant.ports.add(port)
-  }
-}
-
 /** The group of all ports that the policy governs, and one for each set of them on which a rule reads in its own way. */
-function policyGroups(
-  policy: Policy,
-  name: NamespacedName,
-  directions: ByDirection,
-  sets: Map<string, AddressSet>,
-): readonly PortGroup[] {
+export function printPolicy(policy: Policy, name: NamespacedName, governed: GovernedByDirection): PolicyRows {
   const own = hashedName('policy', name)
   const acls: Acl[] = []
   const variants: PortGroup[] = []
+  const sets: AddressSet[] = []
   for (const direction of DIRECTIONS) {
-    for (const [rule, byPorts] of directions[direction].rules) {
+    for (const rule of policy.rules[direction].keys()) {
       const about = `${direction}[${rule}]`
-      for (const [key, { allow, ports }] of byPorts) {
-        const shared = byPorts.size === 1
+      const readings = readingsOf(governed[direction], rule)
+      for (const [key, { allow, ports }] of readings) {
+        const shared = readings.length === 1
         const group = shared ? own : hashedName('policy', `${name} ${about} ${key}`)
         const printed = printAllow({ policy, name, direction, allow, group, variant: shared ? '' : key })
-        for (const set of printed.sets) sets.set(set.name, set)
+        sets.push(...printed.sets)
         if (shared) acls.push(...printed.acls)
         else if (printed.acls.length > 0)
           variants.push({
@@ -140,9 +125,43 @@ function policyGroups(
       }
     }
   }
-  if (acls.length === 0) return variants
-  const ports = new Set([...directions.ingress.ports, ...directions.egress.ports])
-  return [{ name: own, ports, acls, externalIds: externalIds('policy', `policy:${name}`, name) }, ...variants]
+  if (acls.length === 0) return { groups: variants, sets }
+  const ports = union([...governed.ingress.values(), ...governed.egress.values()])
+  const ids = externalIds('policy', `policy:${name}`, name)
+  return { groups: [{ name: own, ports, acls, externalIds: ids }, ...variants], sets }
+}
+
+/** What the rule is on some of the ports, by the text of what tells it from what it is on others. */
+function readingsOf(governed: Governed, rule: number): readonly (readonly [key: string, Allowed])[] {
+  const each = [...governed].flatMap(([allows, ports]) => {
+    const allow = allows[rule]
+    return allow === undefined ? [] : [{ allow, ports }]
+  })
+  const [only] = each
+  if (only === undefined) return []
+  if (each.length === 1) return [['', only]]
+  const byKey = Map.groupBy(each, ({ allow }) => JSON.stringify(allow.ports))
+  return [...byKey]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, same]) => {
+      const [{ allow }] = same as [Allowed, ...Allowed[]]
+      return [key, { allow, ports: union(same.map(({ ports }) => ports)) }]
+    })
+}
+
+/** All ports on which the policy isolates in that direction. */
+export function isolatedPorts(governed: Governed): ReadonlySet<string> {
+  return union([...governed.values()])
+}
+
+/** The same set where all are. */
+function union(sets: readonly ReadonlySet<string>[]): ReadonlySet<string> {
+  const distinct = new Set(sets)
+  const [first] = distinct
+  if (first !== undefined && distinct.size === 1) return first
+  const all = new Set<string>()
+  for (const set of distinct) for (const port of set) all.add(port)
+  return all
 }
 
 function byName(a: { readonly name: string }, b: { readonly name: string }): number {

@@ -1,5 +1,6 @@
 /** One rule of a policy as ACLs, and the address sets that they name (semantics.md, P1 to P6 and T1 to T5). */
 import {
+  type Address,
   type AddressRange,
   FAMILIES,
   type Family,
@@ -8,6 +9,7 @@ import {
   prefixesOfRange,
   wholeFamily,
 } from '../address.ts'
+import { equal } from '../incremental/equal.ts'
 import type { Direction, NamespacedName, Policy, PolicyRule } from '../model.ts'
 import type { Allow, Endpoint } from '../ruleset.ts'
 import { ALLOW_PRIORITY, placeOf } from './isolation.ts'
@@ -19,7 +21,7 @@ import { namedKey, peersKey } from './selectors.ts'
 /** What a rule allows to some of the ports that its policy governs. */
 export interface Allowed {
   readonly allow: Allow
-  readonly ports: Set<string>
+  readonly ports: ReadonlySet<string>
 }
 
 export interface PrintedRule {
@@ -47,7 +49,18 @@ interface Condition {
 /** More prefixes than that are a set of their own. */
 const MOST_INLINE = 4
 
+/** What is the same object as before is printed once. */
+const printedBefore = new WeakMap<Allow, { readonly rule: RuleToPrint; readonly printed: PrintedRule }>()
+
 export function printAllow(rule: RuleToPrint): PrintedRule {
+  const before = printedBefore.get(rule.allow)
+  if (before !== undefined && equal(before.rule, rule)) return before.printed
+  const printed = printAnew(rule)
+  printedBefore.set(rule.allow, { rule, printed })
+  return printed
+}
+
+function printAnew(rule: RuleToPrint): PrintedRule {
   const own = rule.policy.rules[rule.direction][rule.allow.rule]
   if (own === undefined) return { acls: [], sets: [] }
   const printed = [listed(rule, own), named(rule, own)]
@@ -79,7 +92,7 @@ function named(rule: RuleToPrint, own: PolicyRule): PrintedRule {
     const [{ protocol, port, address: any }] = endpoints as [Endpoint, ...Endpoint[]]
     const family = familyOf(any)
     const name = `${hashedName('named', `${key} ${service}`)}_v${family}`
-    const addresses = endpoints.map((each) => each.address)
+    const addresses = new Set(endpoints.map((each) => each.address))
     sets.push(addressSet('named', name, addresses, `pods that name ${port}/${protocol}`))
     const number = destination(protocol, [{ first: port, last: port }])
     terms.push(`(${address(family, peerEnd(direction), [`$${name}`])} && ${number})`)
@@ -93,14 +106,14 @@ function peersOf({ allow, policy, direction }: RuleToPrint, own: PolicyRule): Co
   if (peers.kind === 'anyone') return { match: undefined, sets: [] }
   const terms: string[] = []
   const sets: AddressSet[] = []
-  const key = peersKey(policy, own)
+  const key = peersName(policy, own)
   for (const family of FAMILIES) {
     const constants: string[] = []
     const ranges = peers.ranges.filter((each) => each.family === family)
     const whole = ranges.some(wholeFamily)
     if (key !== undefined && !whole) {
-      const name = `${hashedName('peers', key)}_v${family}`
-      const members = peers.addresses.filter((each) => familyOf(each) === family)
+      const name = `${key}_v${family}`
+      const members = membersOf(peers.addresses, family)
       sets.push(addressSet('peers', name, members, `IPv${family} addresses of selected pods`))
       constants.push(`$${name}`)
     }
@@ -115,6 +128,29 @@ function peersOf({ allow, policy, direction }: RuleToPrint, own: PolicyRule): Co
   return terms.length === 0 ? undefined : { match: any(terms), sets }
 }
 
+/** By rule, since who its peers are does not change with who is one. */
+const peersNames = new WeakMap<PolicyRule, { readonly policy: Policy; readonly name: string | undefined }>()
+
+function peersName(policy: Policy, rule: PolicyRule): string | undefined {
+  const known = peersNames.get(rule)
+  if (known?.policy === policy) return known.name
+  const key = peersKey(policy, rule)
+  const name = key === undefined ? undefined : hashedName('peers', key)
+  peersNames.set(rule, { policy, name })
+  return name
+}
+
+/** By the list of all, which rules with the same peers share. */
+const knownMembers = new WeakMap<readonly Address[], Readonly<Record<Family, ReadonlySet<string>>>>()
+
+function membersOf(addresses: readonly Address[], family: Family): ReadonlySet<string> {
+  const of = (each: Family): ReadonlySet<string> =>
+    new Set(addresses.filter((address) => familyOf(address) === each))
+  const members = knownMembers.get(addresses) ?? { 4: of(4), 6: of(6) }
+  knownMembers.set(addresses, members)
+  return members[family]
+}
+
 /** What ipBlocks cover, as prefixes: excepts are gone from it already, and a `!=` of theirs would cost flows without end. */
 function blockOf(
   family: Family,
@@ -123,7 +159,10 @@ function blockOf(
   const prefixes = ranges.flatMap(prefixesOfRange).map(formatPrefix)
   if (prefixes.length <= MOST_INLINE) return { constants: prefixes, sets: [] }
   const name = `${hashedName('block', prefixes.join(' '))}_v${family}`
-  return { constants: [`$${name}`], sets: [addressSet('block', name, prefixes, `IPv${family} blocks`)] }
+  return {
+    constants: [`$${name}`],
+    sets: [addressSet('block', name, new Set(prefixes), `IPv${family} blocks`)],
+  }
 }
 
 function acl({ name, direction, allow, variant }: RuleToPrint, what: string, match: string): Acl {
@@ -139,6 +178,6 @@ function acl({ name, direction, allow, variant }: RuleToPrint, what: string, mat
 }
 
 /** Sets are shared, so what they say of themselves must not depend on whose rule came first. */
-function addressSet(kind: RowKind, name: string, addresses: readonly string[], about: string): AddressSet {
-  return { name, addresses: new Set(addresses), externalIds: externalIds(kind, `set:${name}`, about) }
+function addressSet(kind: RowKind, name: string, addresses: ReadonlySet<string>, about: string): AddressSet {
+  return { name, addresses, externalIds: externalIds(kind, `set:${name}`, about) }
 }

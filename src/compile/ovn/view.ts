@@ -26,7 +26,8 @@ export function viewInterface(place: number): string {
   return `ovn${place}`
 }
 
-function podInOvn(
+/** The pod with what it has in OVN. */
+export function podInOvn(
   pod: Pod,
   networks: ReadonlyMap<NamespacedName, readonly OvnPort[]>,
   governed: (port: OvnPort) => boolean,
