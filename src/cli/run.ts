@@ -40,15 +40,18 @@ const DAY_MS = 86_400_000
 const CONCURRENCY = 4
 
 export async function runCommand(args: readonly string[], env: Environment): Promise<number> {
+  // First of all: what ends the daemon may come while it starts.
+  let opened: Logger | undefined
+  const stop = stopOnSignals((name) => opened?.info({ signal: name }, `${name}: ending`))
   const flags = new FlagValues([...RUN_FLAGS, ...LOGGING_FLAGS], args, env)
   const node = nodeName(flags, env)
   const options = compileOptions(flags, node)
   const syncPeriodMs = 1_000 * (flags.number('sync-period', 1, MOST_SYNC_SECONDS) ?? 30)
   const bindAddress = parseBindAddress(flags)
   const log = openLog(flags)
+  opened = log
   for (const name of flags.ignored) log.info({ flag: name }, `--${name} is accepted and has no effect`)
 
-  const stop = stopOnSignals(log)
   await using resources = new AsyncDisposableStack()
   const locator = await openLocator(flags, log, resources)
   const { sources, connection } = await openSources(flags, {
@@ -178,11 +181,11 @@ async function openGate(
 }
 
 /** Aborts at the first SIGTERM or SIGINT. */
-function stopOnSignals(log: Logger): AbortController {
+function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortController {
   const stop = new AbortController()
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => {
-      log.info({ signal: name }, `${name}: ending`)
+      tell(name)
       stop.abort()
     })
   }
