@@ -198,6 +198,11 @@ function value(
       return packet.hook === 'input' ? packet.interface : undefined
     case 'meta oifname':
       return packet.hook === 'output' ? packet.interface : undefined
+    // No packet here is within a VRF.
+    case 'meta sdifname':
+      return ''
+    case 'meta sdif':
+      return 0
     case 'meta l4proto':
       return protocols[packet.protocol]
     case 'meta nfproto':

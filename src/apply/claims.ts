@@ -4,9 +4,10 @@
  */
 import type { Attachment, NamespacedName, Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
-import type { Governed } from './backend.ts'
+import type { Backend, Governed } from './backend.ts'
 import { type Links, readLinks } from './netns/links.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
+import { unmet } from './unmet.ts'
 
 /** Attachments that the pod no longer tells of and still has, and what to say of that. */
 export interface Withdrawn {
@@ -55,11 +56,15 @@ export function withAttachments(pod: Pod, { attachments }: Withdrawn): Pod {
   return { ...pod, attachments: [...pod.attachments, ...attachments] }
 }
 
-/** What network-status tells of governed interfaces and the netns does not have, in words; undefined: nothing. */
+/**
+ * What network-status tells of governed interfaces and the netns does not have, and what of them the rules do not meet,
+ * in words; undefined: nothing.
+ */
 export async function mismatches(
   ruleset: Ruleset | undefined,
   pod: Pod,
   netns: OpenNetns,
+  by: Backend<unknown>['name'],
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const governed = new Set(ruleset?.interfaces.map(({ name }) => name))
@@ -68,6 +73,7 @@ export async function mismatches(
   try {
     const links = await readLinks(netns, signal)
     const remarks = attachments.flatMap((attachment) => mismatch(attachment, links) ?? [])
+    if (ruleset !== undefined) remarks.push(...unmet(ruleset, links, by))
     return remarks.length === 0 ? undefined : remarks.slice(0, 10).join('; ')
   } catch (error) {
     return `its interfaces cannot be listed: ${error instanceof Error ? error.message : error}`
@@ -77,9 +83,9 @@ export async function mismatches(
 function mismatch({ interface: name = '', mac }: Attachment, links: Links): string | undefined {
   const there = links.get(name)
   if (there === undefined) return `interface ${name} of network-status is not in the network namespace`
-  return mac === undefined || mac === there
+  return mac === undefined || mac === there.mac
     ? undefined
-    : `interface ${name} has MAC address ${there} and not ${mac} as network-status tells`
+    : `interface ${name} has MAC address ${there.mac} and not ${mac} as network-status tells`
 }
 
 function tellsOf(pod: Pod, name: string, network: NamespacedName): boolean {

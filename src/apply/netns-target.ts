@@ -192,7 +192,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   ): Promise<string | undefined> {
     const asBefore = known?.attachments === pod.attachments && known.mismatch === undefined
     if (known?.digest !== digest || asBefore) return known?.mismatch
-    return await mismatches(rulesetOf(pod), pod, netns, signal)
+    return await mismatches(rulesetOf(pod), pod, netns, backend.name, signal)
   }
 
   /** Ours stand by now, or nothing should. @returns why something is left */

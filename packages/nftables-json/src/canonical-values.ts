@@ -88,6 +88,8 @@ function bitsOf(bits: readonly Expression[], type: string): bigint | undefined {
 function numberOf(value: Immediate, type: string): bigint | undefined {
   if (typeof value === 'boolean') return undefined
   if (typeof value === 'number') return Number.isInteger(value) ? BigInt(value) : undefined
+  // No link has the index 0, so nft lists it as it does a name.
+  if (type === 'iface_index' && value === '0') return 0n
   if (isText(type)) return undefined
   if (type === 'ipv4_addr' || type === 'ipv6_addr') return addressNumber(value)
   if (type === 'ether_addr') return BigInt(`0x${value.replaceAll(':', '')}`)

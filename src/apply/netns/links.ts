@@ -1,21 +1,59 @@
 /** The interfaces of a network namespace as the kernel has them: what a pod's annotation is held against. */
 import type { OpenNetns } from './open-netns.ts'
 
-/** Name to MAC address, in lower case. */
-export type Links = ReadonlyMap<string, string>
+export interface KernelLink {
+  /** In lower case; empty where it has none. */
+  readonly mac: string
+  /** The VRF that it is within. */
+  readonly vrf: string | undefined
+  /** Such as `veth`, `macvlan` or `ipvlan l3s`; undefined for a device of hardware. */
+  readonly kind: string | undefined
+}
+
+/** By name. */
+export type Links = ReadonlyMap<string, KernelLink>
 
 /** @throws where they cannot be read */
 export async function readLinks(netns: OpenNetns, signal: AbortSignal): Promise<Links> {
   const { execa } = await import('execa')
-  const args = [`--net=${netns.path}`, 'ip', '-json', 'link', 'show']
+  const args = [`--net=${netns.path}`, 'ip', '-json', '-details', 'link', 'show']
   const { stdout } = await execa('nsenter', args, {
     timeout: 10_000,
     cancelSignal: signal,
     env: { LC_ALL: 'C' },
     stdin: 'ignore',
   })
-  const links = parseShown(stdout) as readonly { readonly ifname: string; readonly address?: string }[]
-  return new Map(links.map(({ ifname, address = '' }) => [ifname, address.toLowerCase()]))
+  return parseKernelLinks(stdout)
+}
+
+interface ShownLink {
+  readonly ifname: string
+  readonly address?: string
+  readonly master?: string
+  readonly linkinfo?: {
+    readonly info_kind?: string
+    readonly info_data?: { readonly mode?: unknown }
+    readonly info_slave_kind?: string
+  }
+}
+
+/** @param printed by `ip -json -details link show`. @throws SyntaxError */
+export function parseKernelLinks(printed: string): Links {
+  const links = parseShown(printed) as readonly ShownLink[]
+  return new Map(
+    links.map(({ ifname, address = '', master, linkinfo = {} }) => {
+      const { info_kind: kind, info_data: data, info_slave_kind: within } = linkinfo
+      const mode = kind === 'ipvlan' && typeof data?.mode === 'string' ? ` ${data.mode}` : ''
+      return [
+        ifname,
+        {
+          mac: address.toLowerCase(),
+          vrf: within === 'vrf' ? master : undefined,
+          kind: kind && `${kind}${mode}`,
+        },
+      ]
+    }),
+  )
 }
 
 /**

@@ -57,9 +57,9 @@ export function printDirection(table: FamilyTable, ruleset: Ruleset, direction: 
     for (const { place, match } of leg === 'original' ? matches : judged)
       table.addRule(chain, match, goTo(interfaceChain(place, direction, leg)))
   }
-  for (const { place, governed } of matches) {
-    if (judgesReplies(governed)) printReplies(table, ruleset, place, direction)
-    printOriginal(table, ruleset, place, direction)
+  for (const each of matches) {
+    if (judgesReplies(each.governed)) printReplies(table, ruleset, each, direction)
+    printOriginal(table, ruleset, each, direction)
   }
   for (const [place, { policy, allows }] of ruleset.policies.entries()) {
     if (allows[direction] === undefined) continue
@@ -108,12 +108,16 @@ function printWayToPolicies(table: FamilyTable, ruleset: Ruleset, direction: Dir
   return nextChain(direction, leg)
 }
 
-function printOriginal(table: FamilyTable, ruleset: Ruleset, place: number, direction: Direction): void {
+function printOriginal(
+  table: FamilyTable,
+  ruleset: Ruleset,
+  { place, governed, shared }: NamedInterface,
+  direction: Direction,
+): void {
   const chain = interfaceChain(place, direction, 'original')
   table.addChain(chain)
-  printPolicies(table, ruleset, place, direction, chain, 'original')
-  const { name } = ruleset.interfaces[place] as GovernedInterface
-  if (ruleset.logDrops) table.addRule(chain, ...logDrops(direction, name))
+  if (!shared) printPolicies(table, ruleset, place, direction, chain, 'original')
+  if (ruleset.logDrops) table.addRule(chain, ...logDrops(direction, governed.name))
   table.addRule(chain, comment('no policy allows it'), ['-j', 'DROP'])
 }
 
@@ -125,10 +129,16 @@ function logDrops(direction: Direction, name: string): readonly Words[] {
 }
 
 /** By what the other direction's policies allow; a reply that is none of theirs is judged as any packet. */
-function printReplies(table: FamilyTable, ruleset: Ruleset, place: number, direction: Direction): void {
+function printReplies(
+  table: FamilyTable,
+  ruleset: Ruleset,
+  { place, shared }: NamedInterface,
+  direction: Direction,
+): void {
   const chain = interfaceChain(place, direction, 'reply')
   table.addChain(chain)
-  printPolicies(table, ruleset, place, direction === 'ingress' ? 'egress' : 'ingress', chain, 'reply')
+  if (!shared)
+    printPolicies(table, ruleset, place, direction === 'ingress' ? 'egress' : 'ingress', chain, 'reply')
   table.addRule(chain, goTo(commonChain(direction, 'original')))
 }
 

@@ -8,7 +8,7 @@
  *       counter drop comment "no policy allows it"
  *     }
  *     chain interface-net1-ingress-replies {
- *       fib daddr . iif type != local accept
+ *       meta sdif 0 fib daddr . iif type != local accept
  *       jump common-replies
  *       jump policy-0-egress-replies comment "blue/web"
  *     }
@@ -17,6 +17,9 @@
  * the policies of the other direction allow the connection that it belongs to, so that one which they allow no longer is
  * over for both ends at once. The policies are those of the interface that the connection was opened on; that is this one
  * if it has the pod's address (a host with two interfaces on one segment may answer by the other), so the others' replies pass.
+ *
+ * What comes in by an interface within a VRF comes in by the VRF, as `iifname` and `fib … iif` have it, and `sdifname` is
+ * the interface itself (Linux 5.6). What goes out meets the hooks a second time, by the interface.
  */
 import {
   accept,
@@ -88,8 +91,11 @@ function printReplies(
   chain: string,
 ): void {
   table.addChain({ name: chain })
-  const own = direction === 'ingress' ? fib('type', ['daddr', 'iif']) : fib('type', ['saddr', 'oif'])
-  table.addRule(chain, [match(own, 'local', '!='), accept], 'opened on another interface')
+  const own =
+    direction === 'ingress'
+      ? [match(meta('sdif'), 0), match(fib('type', ['daddr', 'iif']), 'local', '!=')]
+      : [match(fib('type', ['saddr', 'oif']), 'local', '!=')]
+  table.addRule(chain, [...own, accept], 'opened on another interface')
   table.addRule(chain, [jump(COMMON.reply)])
   printJumps(table, ruleset, governed, direction === 'ingress' ? 'egress' : 'ingress', chain, 'reply')
 }
@@ -134,13 +140,21 @@ function printDispatch(ruleset: Ruleset, direction: Direction): readonly (readon
   const isolated = ruleset.interfaces.filter((governed) => governed.isolatedBy[direction].length > 0)
   const named = isolated.filter(({ name }) => interfaceNameProblem(name) === undefined)
   const unnamed = unsayable(ruleset, direction)
-  const key = meta(direction === 'ingress' ? 'iifname' : 'oifname')
+  const keys = direction === 'ingress' ? (['iifname', 'sdifname'] as const) : (['oifname'] as const)
   return [
-    ...named.map(({ name }) => [match(key, name), goto_(interfaceChain(name, direction))]),
-    ...unnamed.map(({ name }) => [
-      ...matchUnnamed(key, name, ruleset),
-      goto_(interfaceChain(name, direction)),
-    ]),
+    ...keys.flatMap((key) =>
+      named.map(({ name }) => [match(meta(key), name), goto_(interfaceChain(name, direction))]),
+    ),
+    // The VRF's own name is none of the known, so an interface within it comes before those that begin as any does.
+    ...keys
+      .toReversed()
+      .flatMap((key) =>
+        unnamed.map(({ name }) => [
+          ...(key === 'sdifname' ? [match(meta('sdif'), 0, '!=')] : []),
+          ...matchUnnamed(meta(key), name, ruleset),
+          goto_(interfaceChain(name, direction)),
+        ]),
+      ),
   ]
 }
 

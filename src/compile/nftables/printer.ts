@@ -18,7 +18,8 @@
  *       }
  *       chain input {
  *         type filter hook input priority 0; policy accept;
- *         iifname vmap { "net1" : goto interface-net1-ingress }
+ *         iifname "net1" goto interface-net1-ingress
+ *         meta sdifname "net1" goto interface-net1-ingress
  *       }
  *       …
  *     }

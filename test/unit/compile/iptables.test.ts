@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { formatAddress } from '../../../src/compile/address.ts'
 import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
 import { parseSaved } from '../../../src/compile/iptables/listing.ts'
+import { confusions } from '../../../src/compile/iptables/match-interface.ts'
 import { isOurChain } from '../../../src/compile/iptables/names.ts'
 import { printIptables } from '../../../src/compile/iptables/printer.ts'
 import { canonicalRule, ruleText, ruleWords } from '../../../src/compile/iptables/rule.ts'
@@ -70,6 +71,37 @@ describe('interfaces whose name ends in +', () => {
     expect(closed(rulesetOf({ '!': BOTH, net1: BOTH }), ['!', 'net', 'net1', 'net10', 'lo'])).toEqual([
       '!',
       'net1',
+    ])
+  })
+})
+
+describe('interfaces that are one to iptables', () => {
+  // 14 bytes, and 15: there is no room for a sign behind the second, whose own last + is taken for one.
+  const [shorter, longer] = ['abcdefghijklm+', 'abcdefghijklm++']
+  const EGRESS = { ingress: [], egress: [0] }
+
+  test('are said, and neither passes what a policy allows on the other', () => {
+    const ruleset = rulesetOf({ [shorter]: BOTH, [longer]: EGRESS, net1: BOTH })
+    const one = `${JSON.stringify(shorter)} and ${JSON.stringify(longer)} are one to iptables`
+    expect(confusions(ruleset)).toEqual([
+      `interface ${JSON.stringify(longer)} is taken for ${JSON.stringify(shorter)} by iptables: its ingress is judged by the policies of that one`,
+      `interfaces ${one}: no egress that a policy allows passes on either`,
+    ])
+    const place = ruleset.interfaces.findIndex(({ name }) => name === longer)
+    const chain = printIptables(ruleset).filters[4].chains.get(`MULTI-IF${place}-EGRESS`) ?? []
+    expect(chain.map(ruleText)).toEqual(['-m comment --comment "no policy allows it" -j DROP'])
+  })
+
+  test('where the same policies isolate both there is nothing to say', () => {
+    expect(confusions(rulesetOf({ [shorter]: BOTH, [longer]: BOTH }))).toEqual([])
+    expect(confusions(rulesetOf({ 'a+': BOTH, 'a+b': EGRESS, net1: BOTH }, ['a+c']))).toEqual([])
+    expect(confusions(rulesetOf({ 'a+': BOTH, 'a+b+': BOTH }))).toEqual([])
+  })
+
+  test('an interface that no policy governs and that gets the rules of one is said', () => {
+    expect(confusions(rulesetOf({ 'a+': BOTH }, ['a+b+']))).toEqual([
+      'interface "a+b+" is taken for "a+" by iptables: its ingress is judged by the policies of that one',
+      'interface "a+b+" is taken for "a+" by iptables: its egress is judged by the policies of that one',
     ])
   })
 })

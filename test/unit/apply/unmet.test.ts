@@ -1,0 +1,64 @@
+/** What the rules in a pod do not meet, from what the kernel's tool prints of its links. */
+import { expect, test } from 'vitest'
+import { parseKernelLinks } from '../../../src/apply/netns/links.ts'
+import { unmet } from '../../../src/apply/unmet.ts'
+import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
+import { NO_EXEMPTIONS, type Ruleset } from '../../../src/compile/ruleset.ts'
+
+/** As `ip -json -details link show` of iproute2 6.1 prints them, shortened. */
+const PRINTED = JSON.stringify([
+  { ifname: 'lo', address: '00:00:00:00:00:00' },
+  {
+    ifname: 'net1',
+    address: '0A:CE:D1:90:C3:02',
+    linkinfo: { info_kind: 'ipvlan', info_data: { mode: 'l3s' } },
+  },
+  {
+    ifname: 'net2',
+    address: '0a:ce:d1:90:c3:02',
+    linkinfo: { info_kind: 'ipvlan', info_data: { mode: 'l2' } },
+  },
+  {
+    ifname: 'net3',
+    address: '3a:cb:9f:50:9f:26',
+    master: 'blue',
+    linkinfo: { info_kind: 'veth', info_slave_kind: 'vrf', info_slave_data: { table: 10 } },
+  },
+  {
+    ifname: 'net4',
+    address: '3a:cb:9f:50:9f:27',
+    master: 'bond0',
+    linkinfo: { info_kind: 'veth', info_slave_kind: 'bond' },
+  },
+  { ifname: 'net5', address: '3a:cb:9f:50:9f:28' },
+])
+
+function governing(direction: 'ingress' | 'egress'): Ruleset {
+  return {
+    pod: 'shop/a',
+    exemptions: NO_EXEMPTIONS,
+    custom: NO_CUSTOM_RULES,
+    logDrops: false,
+    policies: [{ policy: 'shop/p', allows: { ingress: [], egress: [] } }],
+    interfaces: [1, 2, 3, 4, 5].map((n) => ({
+      name: `net${n}`,
+      networks: ['shop/red'],
+      isolatedBy: { ingress: [], egress: [], [direction]: [0] },
+    })),
+    ungoverned: [],
+  }
+}
+
+test('ipvlan of mode l3s is told by both backends, a VRF where iptables cannot tell it apart', () => {
+  const links = parseKernelLinks(PRINTED)
+  const l3s = /^ingress by net1 is not enforced because it is an ipvlan of mode l3s/
+  expect(unmet(governing('ingress'), links, 'nftables')).toEqual([expect.stringMatching(l3s)])
+  expect(unmet(governing('ingress'), links, 'iptables')).toEqual([
+    expect.stringMatching(l3s),
+    expect.stringMatching(/^ingress by net3 is not enforced because it is within the VRF blue/),
+  ])
+})
+
+test('what goes out meets the rules on every kind of link', () => {
+  expect(unmet(governing('egress'), parseKernelLinks(PRINTED), 'iptables')).toEqual([])
+})
