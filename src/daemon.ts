@@ -29,6 +29,8 @@ export interface DaemonOptions {
   readonly ovn?: OvnMode | undefined
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
+  /** What is not as asked for on the node itself, whatever its pods. */
+  readonly nodeIssues?: () => readonly Issue[]
   /** Called when something was compiled or applied. */
   readonly onProgress?: () => void
   readonly observer?: Observer | undefined
@@ -128,6 +130,11 @@ export class Daemon {
     this.#reportIssues()
     this.#noteIdle()
     this.#options.onProgress?.()
+  }
+
+  /** What is wrong with the node may be otherwise than before. */
+  noteNode(): void {
+    this.#reportIssues()
   }
 
   /** Ports came to OVN, or went: attachments may be enforced there now, or no longer. */
@@ -282,6 +289,7 @@ export class Daemon {
     const files = this.#customRules?.issues ?? []
     const inOvn = this.#options.ovn?.issues() ?? []
     return [
+      ...(this.#options.nodeIssues?.() ?? []),
       ...files,
       ...[...this.#sourceIssues.values()].flat(),
       ...this.#compilation.issues,

@@ -10,6 +10,7 @@ const HELP = `mnpd enforces MultiNetworkPolicy on the secondary interfaces of po
   mnpd matrix   who reaches whom, every pair of pods of a network
   mnpd audit    what should stand, what the kernel has, and what was saved, compared
   mnpd cleanup  takes away all that the daemon put into pods
+  mnpd gate     has new pods wait for their rules, or no longer: the CNI configuration of this node
   mnpd version  prints the version
 
 mnpd COMMAND --help lists a command's flags.
@@ -64,6 +65,10 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   cleanup: async () => {
     const { CLEANUP_HELP, cleanupCommand } = await import('./cli/cleanup.ts')
     return { text: CLEANUP_HELP, run: cleanupCommand }
+  },
+  gate: async () => {
+    const { GATE_HELP, gateCommand } = await import('./cli/gate.ts')
+    return { text: GATE_HELP, run: gateCommand }
   },
 }
 

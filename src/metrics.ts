@@ -27,6 +27,8 @@ export interface DaemonStatus {
   readonly pods: { readonly governed: number; readonly ungoverned: number; readonly failing: number }
   /** Issues that hold, by the kind of the object that they are about. */
   readonly issues: ReadonlyMap<string, number>
+  /** Whether the runtime has new pods wait for their rules; undefined where nobody asked for it. */
+  readonly gate?: boolean | undefined
 }
 
 type Labels = { readonly kind?: string; readonly state?: string }
@@ -74,6 +76,14 @@ export class Metrics implements Observer {
     )
     this.#gauge('mnpd_issues', 'What is not enforced as written, by the kind of object it is about.', () =>
       [...status().issues].map(([kind, count]) => [{ kind }, count]),
+    )
+    this.#gauge(
+      'mnpd_new_pod_gate',
+      'Whether the CNI configuration has new pods wait for their rules.',
+      () => {
+        const { gate } = status()
+        return gate === undefined ? [] : [[{}, gate ? 1 : 0]]
+      },
     )
     this.#gauge('process_resident_memory_bytes', 'Resident memory size in bytes.', () => [
       [{}, process.memoryUsage.rss()],

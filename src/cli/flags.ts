@@ -19,6 +19,8 @@ const list = (name: string, help: string): FlagSpec => ({ name, value: 'list', h
 const boolean = (name: string, help: string): FlagSpec => ({ name, value: 'boolean', help })
 
 export const BACKEND_NAMES: readonly ['nftables', 'iptables'] = ['nftables', 'iptables']
+/** What becomes of a new pod for which there was no answer in time. */
+export const GATE_TIMEOUTS: readonly ['fail', 'start'] = ['fail', 'start']
 export const NFT_WRITERS: readonly ['process', 'library'] = ['process', 'library']
 
 /** What `mnpd compile` prints, too; by flags of `run`, OVN comes beside a backend and not in its place. */
@@ -65,6 +67,19 @@ export const RUNTIME_FLAGS: readonly FlagSpec[] = [
   text('host-prefix', 'DIR where the root of the node is mounted'),
 ]
 
+/** Where the runtime has its CNI plugins and their configuration. */
+export const CNI_FLAGS: readonly FlagSpec[] = [
+  text('cni-bin-dir', 'DIR of CNI plugins on the node, for mnpd-gate (default: /opt/cni/bin)'),
+  text('cni-conf-dir', 'DIR of their configuration on the node (default: /etc/cni/net.d)'),
+]
+
+export const GATE_FLAGS: readonly FlagSpec[] = [
+  text('conflist', 'FILE on the node, a list of CNI plugins'),
+  text('from', 'CONF on the node, to make FILE of where there is none'),
+  ...CNI_FLAGS,
+  ...RUNTIME_FLAGS.filter(({ name }) => name === 'host-prefix'),
+]
+
 export const RUN_FLAGS: readonly FlagSpec[] = [
   ...CLUSTER_FLAGS,
   ...RUNTIME_FLAGS,
@@ -73,7 +88,13 @@ export const RUN_FLAGS: readonly FlagSpec[] = [
     'nft-writer',
     'library or process: what nftables rules are written by, libnftables or a process of nft for each (default: library)',
   ),
-  text('new-pod-gate', 'DIR on the node where the CNI plugin mnpd-gate asks whether a new pod may start'),
+  text(
+    'new-pod-gate',
+    'DIR on the node where the CNI plugin mnpd-gate, which is installed, asks whether a new pod may start (default: none)',
+  ),
+  text('new-pod-gate-timeout', 'SECONDS that it waits for the answer (default: 30)'),
+  text('new-pod-gate-on-timeout', 'fail or start: what becomes of the new pod then (default: fail)'),
+  ...CNI_FLAGS,
   text('bind-address', 'HOST:PORT for /healthz, /readyz and /metrics (default: none)'),
   boolean('policy-metrics', 'serve how many packets each policy lets pass, of 1,000 policies at most'),
   text('pod-iptables', 'DIR in which to save what stands in each pod, after each change'),

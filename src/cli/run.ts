@@ -4,8 +4,6 @@ import type { Backend } from '../apply/backend.ts'
 import { DropLog } from '../apply/drop-log.ts'
 import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
-import { hostView } from '../apply/netns/cri-host.ts'
-import type { Gate } from '../apply/netns/gate.ts'
 import { openKernelView } from '../apply/netns/kernel.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
 import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
@@ -18,9 +16,10 @@ import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
 import { badValue, describeFlags, FlagValues, LOGGING_FLAGS, RUN_FLAGS } from './flags.ts'
+import { gatePluginOptions, type OpenGate, openGate } from './gate-options.ts'
 import { openLog } from './log.ts'
 import { withNftWriter } from './nft-writer.ts'
-import { type LocatorOf, openLocator } from './open-locator.ts'
+import { openLocator } from './open-locator.ts'
 import { hasOvn, openOvn, openOvnDumps } from './ovn-options.ts'
 
 export const RUN_HELP: string = `mnpd run: enforces the MultiNetworkPolicies on this node's pods until it is told to end.
@@ -48,6 +47,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const options = compileOptions(flags, node)
   const syncPeriodMs = 1_000 * (flags.number('sync-period', 1, MOST_SYNC_SECONDS) ?? 30)
   const bindAddress = parseBindAddress(flags)
+  const gatePlugin = await gatePluginOptions(flags)
   const log = openLog(flags)
   opened = log
   for (const name of flags.ignored) log.info({ flag: name }, `--${name} is accepted and has no effect`)
@@ -109,8 +109,12 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     clock: systemClock,
   }
   const metrics =
-    bindAddress && (await openMetrics(flags, () => daemon.status, { ...counting, signal: stop.signal }))
-  let gate: Gate | undefined
+    bindAddress &&
+    (await openMetrics(flags, () => ({ ...daemon.status, gate: gate?.chained() }), {
+      ...counting,
+      signal: stop.signal,
+    }))
+  let gate: OpenGate | undefined
   const daemon: Daemon = new Daemon({
     sources,
     compile: options,
@@ -131,7 +135,8 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     ovn,
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
-    onProgress: () => gate?.poke(),
+    onProgress: () => gate?.gate.poke(),
+    nodeIssues: () => gate?.issues() ?? [],
     concurrency: CONCURRENCY,
     syncPeriodMs,
     clock: systemClock,
@@ -142,7 +147,20 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
     resources.use(await serveEndpoints(bindAddress, endpoints))
   }
-  gate = await openGate(flags, daemon, locatorOfNode, log, stop.signal)
+  gate =
+    gatePlugin &&
+    (await openGate(flags, gatePlugin, {
+      podOf: (name) => daemon.compilation.targets.get(name)?.pod,
+      isAsDesired: (name) => daemon.isAsDesired(name),
+      announce: async (name, uid, path) => {
+        await locatorOfNode.announced?.(name, uid, path)
+        daemon.hurry(name)
+      },
+      onChange: () => daemon.noteNode(),
+      clock: systemClock,
+      log,
+      signal: stop.signal,
+    }))
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
   try {
     await daemon.run()
@@ -151,33 +169,6 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   }
   log.info('ended; the rules stay')
   return 0
-}
-
-/** `--new-pod-gate`: sandboxes wait for their rules. */
-async function openGate(
-  flags: FlagValues,
-  daemon: Daemon,
-  locator: ReturnType<LocatorOf>,
-  log: Logger,
-  signal: AbortSignal,
-): Promise<Gate | undefined> {
-  const directory = flags.text('new-pod-gate')
-  if (directory === undefined) return undefined
-  const { Gate } = await import('../apply/netns/gate.ts')
-  const view = hostView(flags.text('host-prefix') ?? '')
-  const gate = new Gate({
-    directory: await view.resolve(directory),
-    view,
-    podOf: (name) => daemon.compilation.targets.get(name)?.pod,
-    isAsDesired: (name) => daemon.isAsDesired(name),
-    announce: async (name, uid, path) => {
-      await locator.announced?.(name, uid, path)
-      daemon.hurry(name)
-    },
-    signal,
-  })
-  gate.run().catch((error: unknown) => log.error({ directory }, `--new-pod-gate: out of order: ${error}`))
-  return gate
 }
 
 /** Aborts at the first SIGTERM or SIGINT. */

@@ -188,3 +188,14 @@ test('the DaemonSet in use today, word for word, runs it as well', async () => {
   const netns = `--net=${cluster.netns(another)}`
   expect((await execa('nsenter', [netns, 'iptables-save'])).stdout).toContain(':MULTI-INGRESS')
 })
+
+test('the overlay gated puts the CNI plugin on the node, whose root it can read only', async () => {
+  await daemon.stop()
+  // Of a path that ends with the node.
+  const yaml = (await overlay('gated')).replaceAll('/opt/cni/bin', '/run/opt/cni/bin')
+  daemon = await cluster.run(daemonSetOf(yaml))
+  await daemon.ready()
+  const plugin = await readFile(join(cluster.containerd.node.root, 'run/opt/cni/bin/mnpd-gate'), 'utf8')
+  expect(plugin).toContain('directory=/run/multi-networkpolicyd\n')
+  await expect(daemon.exec('touch', '/host/opt/written')).rejects.toThrow(/Read-only file system/)
+})

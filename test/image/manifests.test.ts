@@ -1,6 +1,6 @@
 /** What an operator applies, as the API server takes it: every field known, every overlay built by kustomize itself. */
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type ControlPlane, startControlPlane } from '../kube/control-plane.ts'
 import {
@@ -13,7 +13,7 @@ import {
   shipped,
 } from './daemonset.ts'
 
-const OVERLAYS = ['base', 'nftables', 'iptables', 'crio']
+const OVERLAYS = ['base', 'nftables', 'iptables', 'crio', 'gated']
 
 let cp: ControlPlane
 
@@ -91,6 +91,33 @@ describe('the overlays', () => {
       ...container(daemonSetOf(await shipped())).args,
       '--container-runtime-endpoint=/run/crio/crio.sock',
     ])
+  })
+})
+
+describe('the component new-pod-gate', () => {
+  test.each(OVERLAYS.filter((name) => name !== 'gated'))('goes with %s', async (name) => {
+    await using directory = await mkdtempDisposable(join(DEPLOY, 'kustomize', 'test-'))
+    const composed = { resources: [`../${name}`], components: ['../components/new-pod-gate'] }
+    await writeFile(join(directory.path, 'kustomization.yaml'), JSON.stringify(composed))
+    const [plain, gated] = [
+      container(daemonSetOf(await overlay(name))),
+      daemonSetOf(await overlay(basename(directory.path))),
+    ]
+    const { args, volumeMounts } = container(gated)
+    expect(args.slice(0, plain.args.length)).toEqual(plain.args)
+    expect(args.slice(plain.args.length)).toEqual([
+      '--new-pod-gate=/run/multi-networkpolicyd',
+      '--cni-bin-dir=/opt/cni/bin',
+      '--cni-conf-dir=/etc/cni/net.d',
+    ])
+    // What the flags name is the node's, for writing, where the daemon looks for it: below its host prefix.
+    for (const path of ['/run/multi-networkpolicyd', '/opt/cni/bin']) {
+      const mount = volumeMounts.find(({ mountPath }) => mountPath === `/host${path}`)
+      expect(mount?.readOnly ?? false).toBe(false)
+      const volume = gated.spec.template.spec.volumes.find((each) => each.name === mount?.name)
+      expect(volume?.hostPath).toMatchObject({ path, type: 'DirectoryOrCreate' })
+    }
+    await apply(gated, '&dryRun=All')
   })
 })
 

@@ -7,7 +7,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { type CriClient, openClient } from '../../src/apply/netns/cri-client.ts'
 import { listPodSandbox, type Method } from '../../src/apply/netns/cri-messages.ts'
-import { GATE_PLUGIN, type GatePluginOptions, installGatePlugin } from '../../src/apply/netns/gate-plugin.ts'
+import { GATE_PLUGIN } from '../../src/apply/netns/gate-plugin.ts'
 import {
   createContainer,
   imageStatus,
@@ -52,6 +52,8 @@ export interface Containerd extends AsyncDisposable {
   readonly node: Node
   /** On the node: what `--container-runtime-endpoint` is to the daemon, `node.root` being its `--host-prefix`. */
   readonly endpoint: string
+  /** On the node: what `--cni-bin-dir` is to the daemon. */
+  readonly pluginDirectory: string
   /** All of these reject when containerd refuses. */
   runPod(spec: PodSpec): Promise<Pod>
   stopPod(pod: Pod): Promise<void>
@@ -76,20 +78,23 @@ export interface ContainerdOptions {
    * without it they are attached when the sandbox is there.
    */
   readonly annotate?: Annotate
-  /** Has the daemon's own CNI plugin run after multus. */
-  readonly gate?: GatePluginOptions | undefined
+  /** Has the daemon's own CNI plugin, which it puts into `pluginDirectory`, run after multus. */
+  readonly gate?: boolean
 }
 
-export async function startContainerd({ annotate, gate }: ContainerdOptions = {}): Promise<Containerd> {
+export async function startContainerd({
+  annotate,
+  gate = false,
+}: ContainerdOptions = {}): Promise<Containerd> {
   await using started = new AsyncDisposableStack()
   const node = started.use(await startNode())
   const multus = annotate && started.use(await startMultus(node, annotate))
   const socketPath = () => Promise.resolve(node.root + endpoint)
   const client = started.use(openClient({ socketPath, deadlineMs: 60_000 }))
-  if (multus !== undefined && gate !== undefined) await installGatePlugin(multus.pluginDirectory, gate)
-  const last = gate === undefined ? [] : [{ type: GATE_PLUGIN }]
+  const last = gate ? [{ type: GATE_PLUGIN }] : []
   await layNetworks(node, multus && [{ type: multusType }, ...last])
-  await writeFile(node.root + configFile, config(multus?.pluginDirectory ?? cniPlugins))
+  const pluginDirectory = multus?.pluginDirectory ?? cniPlugins
+  await writeFile(node.root + configFile, config(pluginDirectory))
   const daemon = daemonOn(node, client)
   await daemon.start()
   const ctr = (...args: readonly string[]) => node.run('ctr', ['--namespace', 'k8s.io', ...args])
@@ -98,6 +103,7 @@ export async function startContainerd({ annotate, gate }: ContainerdOptions = {}
   return {
     node,
     endpoint,
+    pluginDirectory,
     ctr,
     ...daemon,
     ...pods(node, client, ctr, multus),

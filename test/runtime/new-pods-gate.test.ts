@@ -36,3 +36,10 @@ test('no packet of pods that start all at once gets out, of an init container ne
   )
   for (const pod of burst) expect(await pods.arrived(pod), pod.spec.name).toBe(0)
 })
+
+test('while the daemon is gone, a new pod waits so long as was said, and no longer', async () => {
+  await pods.daemon.stop()
+  const began = performance.now()
+  await expect(pods.sandbox('late')).rejects.toThrow(/has not enforced the pod's policies within 20 s/)
+  expect(performance.now() - began).toBeGreaterThan(19_000)
+})

@@ -10,6 +10,7 @@ import { DaemonProcess, type LogLine } from '../daemon.ts'
 import { type KubeObject, networkObject, policyObject } from '../manifests.ts'
 import { type Containerd, type Pod, startContainerd } from './containerd.ts'
 import type { Attached } from './multus.ts'
+import { cniConfigDirectory } from './networks.ts'
 import type { PodStore } from './pod-store.ts'
 
 export const NAMESPACE = 'shop'
@@ -31,7 +32,7 @@ export interface Launched {
 export interface NewPodsOptions {
   readonly store: PodStore
   readonly policies: readonly KubeObject[]
-  /** Has every sandbox wait for the daemon; its flag says where. */
+  /** Has every sandbox wait for the daemon, which puts the CNI plugin there itself. */
   readonly gate?: boolean
   /** More flags for the daemon. */
   readonly flags?: readonly string[]
@@ -69,7 +70,7 @@ export class NewPods implements AsyncDisposable {
       await store.annotate(attached.spec, networkStatus(attached))
       times.set(attached.sandboxId, { asked, taken: now() })
     }
-    const containerd = resources.use(await startContainerd({ annotate, gate: gate ? GATE : undefined }))
+    const containerd = resources.use(await startContainerd({ annotate, gate }))
     await store.keep([networkObject(NAMESPACE, NETWORK), ...policies])
     const daemon = resources.use(
       await DaemonProcess.start([
@@ -78,7 +79,7 @@ export class NewPods implements AsyncDisposable {
         `--container-runtime-endpoint=${containerd.endpoint}`,
         `--host-prefix=${containerd.node.root}`,
         '--log-level=debug',
-        ...(gate ? [`--new-pod-gate=${GATE.directory}`] : []),
+        ...(gate ? [...GATE, `--cni-bin-dir=${containerd.pluginDirectory}`] : []),
         ...flags,
       ]),
     )
@@ -164,8 +165,12 @@ interface Listing {
   }[]
 }
 
-/** Long enough for a slow machine: a time-out would be a failed sandbox, and never a packet. */
-const GATE = { directory: '/run/mnpd-gate', timeoutSeconds: 60, onTimeout: 'fail' } as const
+/** Long enough for a slow machine: a time-out is a failed sandbox, and never a packet. */
+const GATE: readonly string[] = [
+  '--new-pod-gate=/run/mnpd-gate',
+  '--new-pod-gate-timeout=20',
+  `--cni-conf-dir=${cniConfigDirectory}`,
+]
 
 const COUNTER = `
 table inet arrivals {

@@ -7,36 +7,105 @@
  *
  * It has to hand on the result of the plugins before it, which the specification of CNI puts under `prevResult`.
  */
-import { chmod, mkdir, rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 
 export const GATE_PLUGIN = 'mnpd-gate'
+
+/** Tells ours from a program of somebody else's under the same name. */
+const MARK = '# mnpd-gate of multi-networkpolicyd'
 
 export interface GatePluginOptions {
   /** Where plugin and daemon meet, as the node names it: `/run/multi-networkpolicyd`. */
   readonly directory: string
   readonly timeoutSeconds: number
   /** When the time is over: the pod starts ungoverned, or the sandbox fails and kubelet tries again. */
-  readonly onTimeout: 'start' | 'fail'
+  readonly onTimeout: 'fail' | 'start'
 }
 
-/** Puts the plugin among the node's others, in place of an older one. @param binDirectory as this process opens it */
-export async function installGatePlugin(binDirectory: string, options: GatePluginOptions): Promise<void> {
+/**
+ * Puts the plugin among the node's others, in place of an older one, in one step: a sandbox that is made meanwhile runs
+ * the old one or the new.
+ * @param binDirectory as this process opens it
+ * @throws where it cannot be written, or a program of that name is there that is not ours
+ */
+export async function installGatePlugin(
+  binDirectory: string,
+  options: GatePluginOptions,
+): Promise<'installed' | 'up to date'> {
   const path = join(binDirectory, GATE_PLUGIN)
+  const wanted = gatePlugin(options)
   await mkdir(binDirectory, { recursive: true })
-  await writeFile(`${path}.new`, gatePlugin(options))
-  await chmod(`${path}.new`, 0o755)
-  await rename(`${path}.new`, path)
+  const found = await readPlugin(path)
+  if (found === wanted) return 'up to date'
+  if (found !== undefined && !isOurs(found)) throw new Error(`${path} is there already, and is not ours`)
+  await replaceFile(path, wanted, 0o755)
+  return 'installed'
+}
+
+/** @returns what was there; `foreign` is left alone */
+export async function removeGatePlugin(binDirectory: string): Promise<'removed' | 'absent' | 'foreign'> {
+  const path = join(binDirectory, GATE_PLUGIN)
+  const found = await readPlugin(path)
+  if (found === undefined) return 'absent'
+  if (!isOurs(found)) return 'foreign'
+  await rm(path, { force: true })
+  return 'removed'
+}
+
+/** Whether the plugin is there and ours. */
+export async function hasGatePlugin(binDirectory: string): Promise<boolean> {
+  const found = await readPlugin(join(binDirectory, GATE_PLUGIN))
+  return found !== undefined && isOurs(found)
+}
+
+async function readPlugin(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+function isOurs(program: string): boolean {
+  return program.split('\n', 2)[1]?.startsWith(MARK) === true
+}
+
+/** All of the new content under the name or all of the old, a crash of the node included. */
+export async function replaceFile(path: string, content: string, mode: number): Promise<void> {
+  // No program of CNI and no configuration has such a name.
+  const beside = `${path}.mnpd-new`
+  await rm(beside, { force: true })
+  try {
+    await using file = await open(beside, 'wx', mode)
+    await file.writeFile(content)
+    // Less what the umask took.
+    await file.chmod(mode)
+    await file.sync()
+    await rename(beside, path)
+  } catch (error) {
+    await rm(beside, { force: true })
+    throw error
+  }
+  await using directory = await open(dirname(path))
+  await directory.sync()
 }
 
 export function gatePlugin({ directory, timeoutSeconds, onTimeout }: GatePluginOptions): string {
-  if (!/^\/[A-Za-z0-9/._-]+$/.test(directory)) throw new RangeError(`not a plain absolute path: ${directory}`)
+  if (!isPlainPath(directory)) throw new RangeError(`not a plain absolute path: ${directory}`)
   return SCRIPT.replace('@directory@', directory)
     .replace('@timeout@', String(Math.ceil(timeoutSeconds)))
     .replace('@on-timeout@', onTimeout)
 }
 
+/** What a shell reads as one word as it is. */
+export function isPlainPath(path: string): boolean {
+  return /^\/[A-Za-z0-9/._-]+$/.test(path)
+}
+
 const SCRIPT = String.raw`#!/bin/sh
+${MARK}, which puts it here when it starts and replaces what is changed.
 # Waits on ADD until multi-networkpolicyd enforces what is in the sandbox' network namespace.
 directory=@directory@
 timeout=@timeout@
@@ -72,7 +141,7 @@ previous_result() {
 case "$CNI_COMMAND" in
 ADD) ;;
 VERSION)
-  echo '{"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0"]}'
+  echo '{"cniVersion":"1.0.0","supportedVersions":["0.3.0","0.3.1","0.4.0","1.0.0","1.1.0"]}'
   exit 0
   ;;
 *) exit 0 ;;
@@ -81,6 +150,13 @@ esac
 case "$CNI_CONTAINERID" in
 '' | *[!A-Za-z0-9_.-]*) fail "a container id that is none" ;;
 esac
+# Nothing governs a pod with the cluster's network alone: it starts, whether the daemon is there or not.
+if links=$(nsenter --net="$CNI_NETNS" cat /proc/self/net/dev 2>/dev/null); then
+  printf '%s\n' "$links" | awk -v own="$CNI_IFNAME" '
+    NR > 2 { sub(/^ +/, ""); sub(/: .*/, ""); if ($0 != "lo" && $0 != own) found = 1 }
+    END { exit !found }' || { previous_result; exit; }
+fi
+
 request=$directory/$CNI_CONTAINERID
 umask 077
 mkdir -p "$directory" && rm -f "$request.answer" && mkfifo "$request.answer" || fail "no place at $directory"

@@ -8,7 +8,9 @@
  *
  * A request is the runtime's own word on whose the namespace is, sooner than CRI tells it and, unlike network-status,
  * not for tenants to write: the directory is root's. It is answered once network-status tells of every link that the
- * kernel has there but the cluster network's, and the pod is as the policies of the moment desire it.
+ * kernel has there but the cluster network's, by MAC address (or by address, where it tells of none): a status that a pod
+ * was created with, before multus wrote the true one, tells of other links. And the pod is as the policies of the moment
+ * desire it.
  */
 import { watch } from 'node:fs'
 import { constants, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
@@ -16,7 +18,7 @@ import { join } from 'node:path'
 import type { NamespacedName, Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
 import { openNetns } from './open-netns.ts'
-import { isRealMac, listLinks } from './search-links.ts'
+import { isRealMac, type Link, type LinkTable, listLinks } from './search-links.ts'
 
 export interface GateOptions {
   /** Made where it is not there; as this process can open it. */
@@ -34,8 +36,8 @@ export interface GateOptions {
 interface Request {
   readonly name: NamespacedName
   readonly uid: string
-  /** Names of the links that are to be told of. */
-  readonly links: readonly string[]
+  /** Those that are to be told of. */
+  readonly links: LinkTable
 }
 
 /** How often it is looked without a word from anybody, ms. */
@@ -123,17 +125,27 @@ export class Gate {
     const [table] = await listLinks([netns.path], signal)
     if (table === undefined) return 'unreadable'
     const links = [...table].filter(([link, { mac }]) => link !== 'eth0' && isRealMac(mac))
-    return { name, uid, links: links.map(([link]) => link) }
+    return { name, uid, links: new Map(links) }
   }
 
   #isEnforced({ name, uid, links }: Request): boolean {
-    if (links.length === 0) return true
+    if (links.size === 0) return true
     const { podOf, isAsDesired } = this.#options
     const pod = podOf(name)
     if (pod === undefined || (pod.uid !== uid && pod.runtimeUid !== uid)) return false
-    const told = new Set(pod.attachments.map((each) => each.interface))
-    return links.every((link) => told.has(link)) && isAsDesired(name)
+    const { attachments } = pod
+    return [...links].every(([link, there]) => tellsOf(attachments, link, there)) && isAsDesired(name)
   }
+}
+
+/** Whether network-status tells of just that link, and not only of one of that name. */
+function tellsOf(attachments: Pod['attachments'], name: string, { mac, addresses }: Link): boolean {
+  const told = attachments.filter((each) => each.interface === name)
+  return told.some((each) =>
+    each.mac === undefined
+      ? each.addresses.length > 0 && each.addresses.every((address) => addresses.has(address))
+      : each.mac === mac,
+  )
 }
 
 function argument(args: string, key: string): string | undefined {
