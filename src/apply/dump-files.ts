@@ -7,8 +7,23 @@
  *
  * The names are those of today's daemon. Every file begins with our mark, and nothing without it is ever removed. A file is
  * written under another name first, so that whoever reads finds the old or the new one. Only root can read them.
+ *
+ * DIR is the operator's, and nobody but root should be able to write to it: who can could put other files there at any time.
+ * What is found there is still not followed or waited for: a link in place of a pod's directory or of a file is none of ours,
+ * nor is a pipe.
  */
-import { mkdir, open, readdir, readFile, rename, rmdir, stat, unlink, writeFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import {
+  type FileHandle,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  rename,
+  rmdir,
+  unlink,
+  writeFile,
+} from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** What the first line of each of our files has, in a comment or as JSON. */
@@ -39,7 +54,10 @@ export async function writeDump(
   { header, current, written, state, time }: Dump,
 ): Promise<void> {
   const history = join(directory, 'history')
-  await mkdir(history, { recursive: true, mode: 0o700 })
+  for (const each of [directory, history]) {
+    await mkdir(each, { recursive: true, mode: 0o700 })
+    if (!(await isDirectory(each))) throw new Error(`${each} is a link, which is not followed`)
+  }
   const stamp = `${time.toISOString().replaceAll(/[-:]/g, '')}-${state.slice(0, 16)}`
   for (const [ending, text] of written)
     await replace(join(directory, `networkpolicy.${ending}`), marked(ending, header, text))
@@ -60,8 +78,8 @@ export async function readDump(directory: string): Promise<ReadonlyMap<string, s
   for (const name of await names(directory)) {
     const ending = /^current\.([a-z0-9]+)$/.exec(name)?.[1]
     if (ending === undefined) continue
-    const content = await readFile(join(directory, name), 'utf8')
-    if (content.slice(0, 200).includes(MARK)) files.set(ending, content)
+    const content = await ifOurs(join(directory, name), (file) => file.readFile('utf8'))
+    if (content !== undefined) files.set(ending, content)
   }
   return files
 }
@@ -89,6 +107,7 @@ export async function endDump(directory: string): Promise<void> {
 
 /** Takes away history beyond what is kept, and the directory once it is empty. */
 export async function pruneHistory(directory: string, keep: Keep, now: Date): Promise<void> {
+  if (!(await isDirectory(directory))) return
   const history = join(directory, 'history')
   const files = await Promise.all(
     (await names(history)).map(async (name) => ({ name, age: await ageOf(join(history, name), now) })),
@@ -107,7 +126,7 @@ function stampOf(name: string): string {
 }
 
 async function ageOf(path: string, now: Date): Promise<number> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await lstat(path).catch(() => undefined)
   return found === undefined ? 0 : now.getTime() - found.mtimeMs
 }
 
@@ -152,22 +171,39 @@ async function removeOurs(directory: string, which: (name: string) => boolean): 
 }
 
 async function isOursOrAbsent(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined)
+  const found = await lstat(path).catch(() => undefined)
   return found === undefined || (await isOurs(path))
 }
 
 async function isOurs(path: string): Promise<boolean> {
-  const file = await open(path).catch(() => undefined)
-  if (file === undefined) return false
+  return (await ifOurs(path, async () => true)) ?? false
+}
+
+/** What can be done with a file of ours; undefined for what is none, which is not followed, nor waited for. */
+async function ifOurs<Result>(
+  path: string,
+  act: (file: FileHandle) => Promise<Result>,
+): Promise<Result | undefined> {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants
+  const found = await lstat(path).catch(() => undefined)
+  // Opening alone can do something to a device.
+  if (found?.isFile() !== true) return undefined
+  const file = await open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK).catch(() => undefined)
+  if (file === undefined) return undefined
   try {
-    if (!(await file.stat()).isFile()) return false
+    if (!(await file.stat()).isFile()) return undefined
     const { bytesRead, buffer } = await file.read(Buffer.alloc(200), 0, 200, 0)
-    return buffer.subarray(0, bytesRead).includes(MARK)
+    return buffer.subarray(0, bytesRead).includes(MARK) ? await act(file) : undefined
   } finally {
     await file.close()
   }
 }
 
+/** None where there is no directory; what a link leads to is none of ours. */
 async function names(directory: string): Promise<readonly string[]> {
-  return await readdir(directory).catch(() => [])
+  return (await isDirectory(directory)) ? await readdir(directory).catch(() => []) : []
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined))?.isDirectory() ?? false
 }
