@@ -7,27 +7,58 @@
  *     0::/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod8b3c_….slice/cri-containerd-3f0a….scope
  *
  * Groups below the pod's own may have been made by the pod: of several such parts in a path the outermost counts.
+ *
+ * A process can end, and its number be another pod's, between two looks. So what was opened counts only if its process is
+ * still the one that was found.
  */
 import { readdir, readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
 import type { HostView } from './cri-host.ts'
+import { type OpenNetns, openNetns } from './open-netns.ts'
 
-/** @returns the path of the namespace of the pod's eldest process, undefined where it has none. Never rejects. */
-export async function netnsOfProcesses(uid: string, view: HostView): Promise<string | undefined> {
+interface Process {
+  /** Its directory in proc. */
+  readonly path: string
+  readonly pid: number
+  /** See `startTime`. */
+  readonly start: number
+}
+
+/**
+ * Opens the namespace of the pod's eldest process.
+ * @returns undefined where the pod has none, or one that may not be written to. Never rejects.
+ */
+export async function openNetnsOfProcesses(uid: string, view: HostView): Promise<OpenNetns | undefined> {
+  for (let tries = 0; tries < MOST_TRIES; tries += 1) {
+    const eldest = await eldestProcess(uid, view)
+    const located = eldest && (await openNetns(`${eldest.path}/ns/net`, view))
+    if (eldest === undefined || located?.kind !== 'found') return undefined
+    const now = await processOf(uid, eldest.path)
+    if (now?.start === eldest.start) return located.netns
+    await located.netns[Symbol.asyncDispose]()
+  }
+  return undefined
+}
+
+/** Whose process ended meanwhile may have others. */
+const MOST_TRIES = 3
+
+async function eldestProcess(uid: string, view: HostView): Promise<Process | undefined> {
   const proc = await view.resolve('/proc')
   const names = await readdir(proc).catch(() => [])
-  const found = await Promise.all(
-    names
-      .filter((name) => /^[0-9]+$/.test(name))
-      .map(async (pid) => {
-        if (podOf(await read(`${proc}/${pid}/cgroup`)) !== uid) return undefined
-        const start = startTime(await read(`${proc}/${pid}/stat`))
-        return start === undefined ? undefined : { pid, start }
-      }),
-  )
+  const numbers = names.filter((name) => /^[0-9]+$/.test(name))
+  const found = await Promise.all(numbers.map((pid) => processOf(uid, `${proc}/${pid}`)))
   const [eldest] = found
     .filter((each) => each !== undefined)
-    .sort((a, b) => a.start - b.start || Number(a.pid) - Number(b.pid))
-  return eldest && `${proc}/${eldest.pid}/ns/net`
+    .sort((a, b) => a.start - b.start || a.pid - b.pid)
+  return eldest
+}
+
+/** The process in that directory, if it is one of the pod's. */
+async function processOf(uid: string, path: string): Promise<Process | undefined> {
+  if (podOf(await read(`${path}/cgroup`)) !== uid) return undefined
+  const start = startTime(await read(`${path}/stat`))
+  return start === undefined ? undefined : { path, pid: Number(basename(path)), start }
 }
 
 /** The UID as the API spells it; systemd's slices have `_` for `-`. */

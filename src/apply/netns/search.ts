@@ -31,7 +31,7 @@ import { listNamespaces, type NamedNetns, NETNS_DIRECTORIES } from './netns-dire
 import { identityText, type Located, type OpenNetns, openNetns } from './open-netns.ts'
 import { SearchCache } from './search-cache.ts'
 import { isAttached, isRealMac, type LinkTable, listLinks, tellsOfAny } from './search-links.ts'
-import { netnsOfProcesses } from './search-processes.ts'
+import { openNetnsOfProcesses } from './search-processes.ts'
 
 /** Whose rules stand in a namespace: `none` where none do, or they do not say. */
 export type Owner = 'this pod' | 'another pod' | 'none' | 'unreadable'
@@ -77,9 +77,8 @@ export function netnsSearch(options: SearchOptions): NetnsSearch {
     const there = word && (await openNetns(word.path, view, word.identity))
     if (there?.kind === 'found') return there
     if (silence === 'no answer' && hasOwnUid(pod, options.localPods())) {
-      const path = await netnsOfProcesses(pod.runtimeUid, view)
-      const located = path === undefined ? undefined : await openNetns(path, view)
-      if (located?.kind === 'found') return located
+      const netns = await openNetnsOfProcesses(pod.runtimeUid, view)
+      if (netns !== undefined) return { kind: 'found', netns }
     }
     const claim = claimOf(pod)
     if (claim.kind === 'none') return refuse(claim.reason)
