@@ -2,13 +2,21 @@
 
 import { parseSaved } from '../compile/iptables/listing.ts'
 import { printIptables } from '../compile/iptables/printer.ts'
-import { governedBy } from '../compile/iptables/standing.ts'
+import { governedBy, namesSets } from '../compile/iptables/standing.ts'
 import type { Backend, Cleared, Dumped, Found, Governed } from './backend.ts'
 import { countersOf, inWords, isOwned, stateLines } from './iptables-account.ts'
 import { type Choose, chooseOnce } from './iptables-choose.ts'
 import { runIpset, save, type Variant } from './iptables-commands.ts'
 import { printRuleset } from './iptables-printed.ts'
-import { type IptablesState, isEmpty, lookAt, NOTHING_SAVED, stateOf, tablesOf } from './iptables-state.ts'
+import {
+  filterOf,
+  type IptablesState,
+  isEmpty,
+  lookAt,
+  NOTHING_SAVED,
+  stateOf,
+  tablesOf,
+} from './iptables-state.ts'
 import { writeAll } from './iptables-write.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
@@ -52,6 +60,8 @@ async function dump(netns: OpenNetns, choose: Choose, signal: AbortSignal): Prom
     ['ip6tables', v6.stdout],
   ])
   if (sets.kind === 'done' && sets.stdout !== '') files.set('ipset', sets.stdout)
+  const needsSets = [v4, v6].some(({ stdout }) => namesSets(filterOf(parseSaved(stdout))))
+  if (sets.kind !== 'done' && needsSets) return { kind: 'failed', reason: sets.reason }
   return { kind: 'dumped', files }
 }
 

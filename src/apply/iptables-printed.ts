@@ -29,7 +29,8 @@ export function printRuleset(ruleset: Ruleset | undefined, choose: Choose): Prin
       if (found.kind !== 'listed') return ruleset === undefined && found.kind === 'absent'
       if (stands(found.listed, printed)) return true
       const other = withoutSets()
-      return other !== undefined && stands(found.listed, other)
+      // Sets that could not be taken away when these rules were written are in nobody's way.
+      return other !== undefined && stands({ ...found.listed, sets: undefined }, other)
     },
     write: (netns, signal) => write(netns, printed, withoutSets, choose, signal),
   }
@@ -47,7 +48,7 @@ async function write(
   if (chosen.kind !== 'chosen') return { kind: 'failed', reason: chosen.reason }
   const { programs } = chosen
   const attempt = async (what: PrintedIptables): Promise<Outcome> => {
-    const looked = await lookAt(netns, programs, signal)
+    const looked = await lookAt(netns, programs, signal, 'partial')
     if (looked.kind === 'failed') return looked
     return await writeAll({ netns, programs, state: looked.state, signal }, what)
   }

@@ -9,7 +9,7 @@ import {
 } from '../compile/iptables/listing.ts'
 import { isOurChain } from '../compile/iptables/names.ts'
 import { type AddressSet, parseSets } from '../compile/iptables/set.ts'
-import { holdsOurs } from '../compile/iptables/standing.ts'
+import { holdsOurs, namesSets } from '../compile/iptables/standing.ts'
 import type { ChosenPrograms } from './iptables-choose.ts'
 import { type Programs, runIn, runIpset, save } from './iptables-commands.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -20,7 +20,7 @@ export interface IptablesState {
   readonly other: Readonly<Record<Family, FilterTable>>
   /** What its rules have counted. */
   readonly counted: Readonly<Record<Family, readonly CountedRule[]>>
-  /** Sets of our names; undefined where there is no ipset. */
+  /** Sets of our names; undefined where there is no ipset, or it does not work and no rule names one. */
   readonly sets: ReadonlyMap<string, AddressSet> | undefined
 }
 
@@ -28,15 +28,22 @@ export type Looked =
   | { readonly kind: 'state'; readonly state: IptablesState }
   | { readonly kind: 'failed'; readonly reason: string }
 
+/** Where rules name sets that cannot be listed, that is a failure; whoever can do without them has a look that is `partial`. */
 export async function lookAt(
   netns: OpenNetns,
   programs: ChosenPrograms,
   signal: AbortSignal,
+  extent: 'whole' | 'partial' = 'whole',
 ): Promise<Looked> {
   const both = Promise.all([readFamily(netns, programs, 4, signal), readFamily(netns, programs, 6, signal)])
   const sets = runIpset(netns, ['save'], signal)
   try {
-    return { kind: 'state', state: stateOf(await both, await sets.then(textOf)) }
+    const families = await both
+    const ended = await sets
+    const state = stateOf(families, ended.kind === 'done' ? ended.stdout : undefined)
+    return extent === 'whole' && ended.kind !== 'done' && tablesOf(state).some(namesSets)
+      ? { kind: 'failed', reason: ended.reason }
+      : { kind: 'state', state }
   } catch (error) {
     await sets
     return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
@@ -121,10 +128,6 @@ async function listFilter(
   }
 }
 
-function filterOf({ tables }: Saved): FilterTable {
+export function filterOf({ tables }: Saved): FilterTable {
   return tables.get('filter') ?? new Map()
-}
-
-function textOf(ended: Awaited<ReturnType<typeof runIpset>>): string | undefined {
-  return ended.kind === 'done' ? ended.stdout : undefined
 }

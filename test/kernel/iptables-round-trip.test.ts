@@ -12,7 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { iptablesBackend } from '../../src/apply/iptables-backend.ts'
 import { hostView } from '../../src/apply/netns/cri-host.ts'
 import { type OpenNetns, openNetns } from '../../src/apply/netns/open-netns.ts'
-import { formatAddress } from '../../src/compile/address.ts'
+import { type Address, formatAddress } from '../../src/compile/address.ts'
 import { Cluster } from '../../src/compile/cluster.ts'
 import { compile } from '../../src/compile/compile.ts'
 import { NO_CUSTOM_RULES } from '../../src/compile/custom/rules.ts'
@@ -335,10 +335,7 @@ COMMIT
 
   test('without ipset there is a rule for each peer, up to a limit; with it again, both are as they should be', async () => {
     const peers = (count: number): Ruleset => {
-      const addresses = Array.from({ length: count }, (_, host) =>
-        formatAddress(4, 0x0a000000n + BigInt(host)),
-      )
-      const only = { kind: 'only', addresses, ranges: [] } as const
+      const only = { kind: 'only', addresses: addresses(count), ranges: [] } as const
       const allow = { rule: 0, peers: only, ports: { kind: 'any' }, endpoints: [] } as const
       return rulesetOf({ policies: [{ policy: 'x/p', allows: { ingress: [allow], egress: [allow] } }] })
     }
@@ -352,6 +349,31 @@ COMMIT
     expect(backend.print(peers(100)).isThere(await backend.read(netns, signal))).toBe(true)
     await writeAndRead(peers(101))
     expect(await pod.run(['ipset', 'save'])).toContain('add mnpd-')
+  })
+
+  test('sets that cannot be listed are a look that failed, where rules name any', async () => {
+    const small = rulesetOf({})
+    const only = { kind: 'only', addresses: addresses(100), ranges: [] } as const
+    const allow = { rule: 0, peers: only, ports: { kind: 'any' }, endpoints: [] } as const
+    const large = rulesetOf({ policies: [{ policy: 'x/p', allows: { ingress: [allow], egress: [] } }] })
+    const all = ['nsenter', ...COMMANDS.flatMap((command) => [`${command}-save`, `${command}-restore`])]
+    const programs = Object.fromEntries(all.map((name) => [name, undefined]))
+    for (const ipset of ['#!/bin/sh\necho no such luck >&2; exit 1\n', undefined]) {
+      const broken = ipset === undefined ? programs : { ...programs, ipset }
+      await writeAndRead(large)
+      await withPrograms(broken, async () => {
+        const failed = { kind: 'failed', reason: expect.stringContaining('ipset') }
+        expect(await backend.read(netns, signal)).toMatchObject(failed)
+        expect(await backend.dump(netns, signal)).toMatchObject(failed)
+        expect(await backend.clear(netns, signal)).toMatchObject(failed)
+      })
+      expect(backend.print(large).isThere(await backend.read(netns, signal))).toBe(true)
+      await writeAndRead(small)
+      await withPrograms(broken, async () => {
+        expect(backend.print(small).isThere(await backend.read(netns, signal))).toBe(true)
+        expect((await backend.dump(netns, signal)).kind).toBe('dumped')
+      })
+    }
   })
 
   test('where one family cannot be written the other is, and each has the old rules or the new', async () => {
@@ -439,6 +461,9 @@ COMMIT
  * Does something where there are no other programs than these.
  * @param programs by name, the text of a script, or undefined for the one there is
  */
+const addresses = (count: number): readonly Address[] =>
+  Array.from({ length: count }, (_, host) => formatAddress(4, 0x0a000000n + BigInt(host)))
+
 async function withPrograms(
   programs: Readonly<Record<string, string | undefined>>,
   act: () => Promise<void>,

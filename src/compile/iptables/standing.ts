@@ -15,10 +15,19 @@ import type { FilterTable } from './listing.ts'
 import { DIGEST_CHAIN, isCustomChain, isOurChain } from './names.ts'
 import type { PrintedFilter } from './printer.ts'
 import { canonicalRule, comment, commentOf, targetOf, type Words } from './rule.ts'
+import { isOurSet } from './set.ts'
 
 /** Whether anything in the table is ours, or the existing daemon's. */
 export function holdsOurs(table: FilterTable): boolean {
   return [...table.keys()].some(isOurChain)
+}
+
+/** Whether any rule of ours needs a set of ours to say what it does. */
+export function namesSets(table: FilterTable): boolean {
+  return [...table].some(
+    ([name, rules]) =>
+      isOurChain(name) && rules.some((words) => isOurSet(words[words.indexOf('--match-set') + 1] ?? '')),
+  )
 }
 
 /** Whether just what is printed stands, and comes first; what else the application has there is not looked at. */

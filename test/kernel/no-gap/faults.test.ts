@@ -127,6 +127,32 @@ describe.each(BACKENDS)('faults under traffic, %s', (backend) => {
         },
       )
 
+      test.each(['fails', 'missing'] as const)(
+        'ipset %s while nothing changes: no drift is told of',
+        async (fault) => {
+          await stage.inForce(await stage.edit())
+          await world.daemon.ready()
+          expect(await standing()).toContain('--match-set mnpd-')
+          const [line, marks] = [world.daemon.log.length, await world.traffic.mark()]
+          for (const now of [fault, 'none'] as const) {
+            await stage.programs.set(now, ['ipset'])
+            const looks = world.daemon.log.length
+            await until('it is looked at twice', 30_000, async () => {
+              const done = world.daemon.log.slice(looks).filter(({ msg }) => msg === 'x/a: as desired')
+              return done.length > 1 || undefined
+            })
+          }
+          const drifts = world.daemon.log
+            .slice(line)
+            .filter(({ msg }) => /changed by somebody else/.test(msg))
+          expect(drifts).toEqual([])
+          await stage.inForce(await stage.edit())
+          await world.daemon.ready()
+          expect(await setsLeft()).toEqual(await setsNamed())
+          await world.traffic.expectNoGap(`ipset ${fault} while nothing changes`, marks)
+        },
+      )
+
       async function setsNamed(): Promise<readonly string[]> {
         return [
           ...new Set([...(await standing()).matchAll(/--match-set (\S+)/g)].map(([, name = '']) => name)),
