@@ -2,8 +2,8 @@
  * How one kind of rules stands in a network namespace: what `netns-target` needs of nftables and of iptables, and all that
  * differs between them.
  */
+import type { StandingNetworks } from '../compile/governed-record.ts'
 import type { NamespacedName } from '../compile/model.ts'
-import type { StandingNetworks } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import type { Outcome } from './reconciler.ts'

@@ -2,6 +2,7 @@
  * A pod's annotations against its netns. Whoever may edit the pod can write them, so the kernel is the truth: an
  * interface that was governed and still is there does not cease to be for being told otherwise.
  */
+import { contestedInterfaces } from '../compile/contested.ts'
 import type { Attachment, NamespacedName, Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Governed } from './backend.ts'
@@ -18,7 +19,8 @@ export interface Withdrawn {
 /**
  * Interfaces that stand governed and are in the netns, but that network-status no longer names, or no longer as one of
  * the networks they were on: in the netns of a running pod a link does not change its network, so it is the annotation
- * that is wrong. They are to be governed as if it still told of them.
+ * that is wrong. They are to be governed as if it still told of them, so what it tells instead gains nothing: the
+ * interface is then one that is told to be on several networks (compile/contested.ts).
  *
  * @param governed what stands
  * @returns undefined where there are none
@@ -38,17 +40,23 @@ export async function withdrawn(
   const links = await readLinks(netns, signal)
   const still = missing.filter(({ name }) => links.has(name))
   if (still.length === 0) return undefined
-  const what = still.map(({ name, network }) => `${name} on ${network}`).join(', ')
-  return {
-    attachments: still.map(({ name, network }) => ({
-      network,
-      interface: name,
-      addresses: [],
-      mac: undefined,
-      userspace: undefined,
-    })),
-    remark: `network-status no longer tells of ${what}, which is still there and stays governed`,
-  }
+  const attachments = still.map(({ name, network }) => ({
+    network,
+    interface: name,
+    addresses: [],
+    mac: undefined,
+    userspace: undefined,
+  }))
+  return { attachments, remark: remarkOn(attachments, pod) }
+}
+
+function remarkOn(attachments: readonly Attachment[], pod: Pod): string {
+  const what = attachments.map((each) => `${each.interface} on ${each.network}`).join(', ')
+  const contested = contestedInterfaces({ ...pod, attachments: [...pod.attachments, ...attachments] })
+  const instead = attachments.some((each) => contested.has(each.interface ?? ''))
+    ? '; where it tells of another network instead, only policies for both allow anything'
+    : ''
+  return `network-status no longer tells of ${what}, which is still there and stays governed${instead}`
 }
 
 /** The pod as if it still told of what it has. */

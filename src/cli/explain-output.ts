@@ -1,5 +1,6 @@
 /** An explanation in words and as JSON. */
 import type { Cluster } from '../compile/cluster.ts'
+import { contestedInterfaces, namesOf } from '../compile/contested.ts'
 import { describeEnd, type End, type Ends } from '../compile/ends.ts'
 import { combine, type EndAnswer, type Explanation, networksOf, type Service } from '../compile/explain.ts'
 import { DIRECTIONS, type Direction, type Issue, type NamespacedName } from '../compile/model.ts'
@@ -16,7 +17,7 @@ export function printJson(
     const combined = combine(own.map((answer) => answer.verdict))
     const [first] = combined === 'mixed' ? own.filter((answer) => answer.verdict === 'deny') : own
     return {
-      ...jsonOf(cluster, first),
+      ...jsonOf(cluster, direction === 'egress' ? ends.from : ends.to, first),
       verdict: combined,
       end: describeEnd(direction === 'egress' ? ends.from : ends.to),
     }
@@ -24,13 +25,13 @@ export function printJson(
   const families = answers.map((answer) => ({
     family: answer.family,
     verdict: answer.verdict,
-    egress: jsonOf(cluster, answer.egress),
-    ingress: jsonOf(cluster, answer.ingress),
+    egress: jsonOf(cluster, ends.from, answer.egress),
+    ingress: jsonOf(cluster, ends.to, answer.ingress),
   }))
   return `${JSON.stringify({ verdict, egress: side('egress'), ingress: side('ingress'), families, issues }, undefined, 2)}\n`
 }
 
-function jsonOf(cluster: Cluster, answer: EndAnswer | undefined): Record<string, unknown> {
+function jsonOf(cluster: Cluster, end: End, answer: EndAnswer | undefined): Record<string, unknown> {
   const decision = answer?.decision
   const policies = decision === undefined ? [] : policiesOf(decision)
   return {
@@ -38,7 +39,9 @@ function jsonOf(cluster: Cluster, answer: EndAnswer | undefined): Record<string,
     reason: decision?.kind,
     policy: decision?.kind === 'allowed' ? decision.policy : null,
     rule: decision?.kind === 'allowed' ? decision.rule : null,
-    ...(decision?.kind === 'denied' ? { isolatedBy: decision.isolatedBy, nearest: decision.nearest } : {}),
+    ...(decision?.kind === 'denied'
+      ? { isolatedBy: decision.isolatedBy, nearest: decision.nearest, toldToBeOn: severalNetworks(end) }
+      : {}),
     ...(decision?.kind === 'exempt' ? { flag: decision.flag } : {}),
     networks: Object.fromEntries(policies.map((policy) => [policy, networksOf(cluster, policy)])),
   }
@@ -97,6 +100,7 @@ function describeAnswer(
     case 'denied':
       return [
         `${head}: isolated by ${decision.isolatedBy.map(policy).join(', ')}, and no rule allows it`,
+        ...contestedText(end),
         ...decision.nearest
           .slice(0, 3)
           .map(
@@ -107,4 +111,18 @@ function describeAnswer(
     default:
       return decision satisfies never
   }
+}
+
+/** Where the interface is told to be on several; undefined where it is not. */
+function severalNetworks(end: End): readonly NamespacedName[] | undefined {
+  if (end.kind === 'address') return undefined
+  const networks = contestedInterfaces(end.pod).get(end.attachment.interface ?? '')
+  return networks && [...networks].sort()
+}
+
+function contestedText(end: End): readonly string[] {
+  const networks = severalNetworks(end)
+  return networks === undefined
+    ? []
+    : [`    it is told to be on ${namesOf(networks)}: only policies for all of these allow anything on it`]
 }

@@ -64,7 +64,7 @@ export function compile(cluster: Cluster, options: CompileOptions): Compilation 
     issues,
     rulesetOf: (pod) => {
       const target = targets.get(nameOf(pod))
-      return target?.pod === pod ? target.ruleset : compiler.rulesetOf(pod)
+      return target?.pod === pod ? target.ruleset : compiler.rulesetAsked(pod)
     },
     versionOf: (policy) => versions.get(policy),
   }
@@ -100,6 +100,14 @@ class Compiler {
     for (const issue of issues) this.#issues.push(issue)
     const policies = governing.map(({ by }) => this.#policyRules(by.policy, pod))
     return rulesetOf(pod, governing, policies, this.#cluster, this.#options)
+  }
+
+  /** The same for who asks once the Issues are told: what is noted of it would be kept, and read by nobody. */
+  rulesetAsked(pod: Pod): Ruleset | undefined {
+    const noted = this.#issues.length
+    const ruleset = this.rulesetOf(pod)
+    this.#issues.length = noted
+    return ruleset
   }
 
   *issues(): Generator<Issue> {

@@ -73,7 +73,7 @@ function candidatesOf(cluster: Cluster, text: string): Candidates {
   if (pod === undefined) return unclear(`no pod ${namespace}/${name}`, expected)
   if (!takesPart(pod))
     return unclear(`pod ${nameOf(pod)} is done or on the host network`, 'a pod that can be governed')
-  const named = pod.attachments.filter((each) => each.interface !== undefined)
+  const named = interfacesOf(pod)
   const fitting = named.filter((each) => wanted === undefined || each.interface === wanted)
   if (fitting.length === 0) {
     const interfaces = named.map((each) => each.interface).join(', ')
@@ -88,8 +88,8 @@ function candidatesOf(cluster: Cluster, text: string): Candidates {
 /** An address that a pod has is that pod's interface; one that several or none have is just an address. */
 function holders(cluster: Cluster, address: Address): readonly End[] {
   const found = [...cluster.pods.values()].filter(takesPart).flatMap((pod) =>
-    pod.attachments
-      .filter((each) => each.interface !== undefined && each.addresses.includes(address))
+    interfacesOf(pod)
+      .filter((each) => each.addresses.includes(address))
       .map(
         (attachment): End => ({
           kind: 'interface',
@@ -102,7 +102,27 @@ function holders(cluster: Cluster, address: Address): readonly End[] {
 }
 
 function sharesNetwork(a: End, b: End): boolean {
-  return a.kind === 'interface' && b.kind === 'interface' && a.attachment.network === b.attachment.network
+  if (a.kind === 'address' || b.kind === 'address') return false
+  const networks = new Set(networksOf(a))
+  return networksOf(b).some((network) => networks.has(network))
+}
+
+/** One attachment for each interface that has a name, though it may be told of several times (compile/contested.ts). */
+function interfacesOf({ attachments }: Pod): readonly Attachment[] {
+  const named = attachments.filter((each) => each.interface !== undefined)
+  return [...Map.groupBy(named, (each) => each.interface).values()].flatMap(([first, ...others]) =>
+    first === undefined ? [] : [{ ...first, addresses: addressesOfAll([first, ...others]) }],
+  )
+}
+
+function addressesOfAll(attachments: readonly Attachment[]): readonly Address[] {
+  return [...new Set(attachments.flatMap(({ addresses }) => addresses))]
+}
+
+function networksOf({ pod, attachment }: Extract<End, { kind: 'interface' }>): readonly NamespacedName[] {
+  return pod.attachments
+    .filter((each) => each.interface === attachment.interface)
+    .map(({ network }) => network)
 }
 
 function unclear(what: string, expected: string): Extract<FoundEnds, { kind: 'unclear' }> {

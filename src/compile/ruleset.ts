@@ -4,8 +4,8 @@
  * It is fully resolved (selectors are addresses, excepts are ranges, names are numbers) and says nothing of tables,
  * chains or sets. A packet on a governed interface is judged so, in each direction that `interfaces` isolates:
  * replies, related ICMP errors, neighbour discovery and listener reports pass (semantics.md, D3 and D4), and what
- * `exemptions` name; then the custom rules have their say; else it passes if one of the policies listed for the interface allows it; else it is dropped.
- * A reply is that of a connection which the other direction's policies allow, where they isolate that direction too.
+ * `exemptions` name; then the custom rules have their say; else it passes if one of the policies in `allowedBy` allows it;
+ * else it is dropped. A reply is that of a connection which the other direction's policies allow, where they isolate that direction too.
  */
 import type { Address, AddressRange } from './address.ts'
 import type { CustomRules } from './custom/rules.ts'
@@ -53,6 +53,11 @@ export interface GovernedInterface {
   readonly networks: readonly NamespacedName[]
   /** Places in `policies` of those that isolate the interface in that direction; empty: not isolated. */
   readonly isolatedBy: Readonly<Record<Direction, readonly number[]>>
+  /**
+   * Those of them whose rules allow something on it. All, unless the pod's status tells of it on several networks: then
+   * those that are for every one of these, and where there is none it is closed.
+   */
+  readonly allowedBy: Readonly<Record<Direction, readonly number[]>>
 }
 
 /** One rule of a policy: packets whose peer is in `peers` and port in `ports`, or that go to one of `endpoints`. */

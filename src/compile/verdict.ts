@@ -42,7 +42,8 @@ export type Decision =
 export interface Near {
   readonly policy: NamespacedName
   readonly rule: number
-  readonly lacks: readonly ('peer' | 'protocol' | 'port')[]
+  /** `network`: the policy is not for all the networks that the interface is told to be on, so none of its rules counts. */
+  readonly lacks: readonly ('network' | 'peer' | 'protocol' | 'port')[]
 }
 
 /** @param ruleset of the pod at that end; undefined where no policy governs it. */
@@ -54,12 +55,15 @@ export function decide(
 ): Decision {
   const policies = isolating(ruleset, name, direction)
   if (ruleset === undefined || policies.length === 0) return { kind: 'not-isolated' }
+  const counting = new Set(allowing(ruleset, name, direction))
   const flag = exemption(ruleset.exemptions, direction, packet)
   if (flag !== undefined) return { kind: 'exempt', flag }
   const nearest: Near[] = []
-  for (const { policy, allows } of policies) {
+  for (const rules of policies) {
+    const { policy, allows } = rules
+    const network = counting.has(rules) ? [] : (['network'] as const)
     for (const allow of allows[direction] ?? []) {
-      const lacks = lacking(allow, packet)
+      const lacks = [...network, ...lacking(allow, packet)]
       if (lacks.length === 0) return { kind: 'allowed', policy, rule: allow.rule }
       nearest.push({ policy, rule: allow.rule, lacks })
     }
@@ -80,9 +84,8 @@ export function allowedPorts(
   direction: Direction,
   ends: Pick<Packet, 'own' | 'peer'>,
 ): PortSet {
-  const policies = isolating(ruleset, name, direction)
-  if (policies.length === 0) return { kind: 'any' }
-  const matching = policies
+  if (isolating(ruleset, name, direction).length === 0) return { kind: 'any' }
+  const matching = allowing(ruleset, name, direction)
     .flatMap(({ allows }) => allows[direction] ?? [])
     .map((allow) => portsFor(allow, ends, direction))
   if (matching.some(({ kind }) => kind === 'any')) return { kind: 'any' }
@@ -102,8 +105,21 @@ export function intersectPorts(a: PortSet, b: PortSet): PortSet {
 }
 
 function isolating(ruleset: Ruleset | undefined, name: string, direction: Direction): readonly PolicyRules[] {
-  const governed: GovernedInterface | undefined = ruleset?.interfaces.find((each) => each.name === name)
-  return (governed?.isolatedBy[direction] ?? []).flatMap((place) => ruleset?.policies[place] ?? [])
+  return policiesIn(ruleset, name, ({ isolatedBy }) => isolatedBy[direction])
+}
+
+/** Those of them whose rules count. */
+function allowing(ruleset: Ruleset | undefined, name: string, direction: Direction): readonly PolicyRules[] {
+  return policiesIn(ruleset, name, ({ allowedBy }) => allowedBy[direction])
+}
+
+function policiesIn(
+  ruleset: Ruleset | undefined,
+  name: string,
+  places: (governed: GovernedInterface) => readonly number[],
+): readonly PolicyRules[] {
+  const governed = ruleset?.interfaces.find((each) => each.name === name)
+  return governed === undefined ? [] : places(governed).flatMap((place) => ruleset?.policies[place] ?? [])
 }
 
 function exemption(

@@ -39,6 +39,13 @@ apiVersion: v1
 metadata: {name: other, namespace: shop, annotations: {k8s.v1.cni.cncf.io/network-status: '[{"name": "blue", "interface": "net1", "ips": ["10.1.0.3", "fd00::3"]}]'}}
 `
 
+/** With an interface that is told to be on two networks. */
+const FORGED = `${CLUSTER}---
+kind: Pod
+apiVersion: v1
+metadata: {name: forger, namespace: shop, labels: {app: web}, annotations: {k8s.v1.cni.cncf.io/network-status: '[{"name": "blue", "interface": "net1", "ips": ["10.1.0.4"]}, {"name": "red", "interface": "net1", "ips": ["10.1.0.4"]}]'}}
+`
+
 let directory: string
 
 beforeAll(async () => {
@@ -122,6 +129,25 @@ describe('mnpd explain', () => {
     expect(out).toContain('deny: shop/other/net1 to shop/web/net1 port 81/TCP')
     expect(out).toContain('isolated by shop/web (for shop/blue), and no rule allows it')
     expect(out).toContain('nearest: shop/web ingress[1], which lacks the peer')
+  })
+
+  test('says of an interface that is told to be on several networks what none of its policies is for', async () => {
+    const manifests = await mkdtemp(join(directory, 'forged-'))
+    await writeFile(join(manifests, 'cluster.yaml'), FORGED)
+    const args = [`--manifests=${manifests}`, '--from=10.1.0.2', '--to=shop/forger', '--port=80/TCP']
+    const [code, out] = await mnpd('explain', ...args)
+    expect([code, out]).toEqual([
+      1,
+      `deny: shop/db/net1 to shop/forger/net1 port 80/TCP
+  egress allowed at shop/db/net1: no policy isolates it
+  ingress denied at shop/forger/net1: isolated by shop/web (for shop/blue), and no rule allows it
+    it is told to be on shop/blue and shop/red: only policies for all of these allow anything on it
+    nearest: shop/web ingress[0], which lacks the network
+    nearest: shop/web ingress[1], which lacks the network and the peer
+  ! Pod shop/forger: metadata.annotations[k8s.v1.cni.cncf.io/network-status] "net1": told to be on shop/blue and shop/red; an interface is on one network, so only policies for all that it is told to be on allow anything on it`,
+    ])
+    const json = JSON.parse((await mnpd('explain', ...args, '--output=json'))[1])
+    expect(json.ingress.toldToBeOn).toEqual(['shop/blue', 'shop/red'])
   })
 
   test('says mixed where the families differ, in JSON too', async () => {

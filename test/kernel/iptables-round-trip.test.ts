@@ -174,11 +174,10 @@ COMMIT
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(name, { minLength: 1, maxLength: 40 }), async (names) => {
         const ruleset = rulesetOf({
-          interfaces: names.toSorted().map((each, index) => ({
-            name: each,
-            networks: ['x/red'],
-            isolatedBy: { ingress: index % 3 === 2 ? [] : [0], egress: index % 2 === 0 ? [0] : [] },
-          })),
+          interfaces: names.toSorted().map((each, index) => {
+            const places = { ingress: index % 3 === 2 ? [] : [0], egress: index % 2 === 0 ? [0] : [] }
+            return { name: each, networks: ['x/red'], isolatedBy: places, allowedBy: places }
+          }),
           ungoverned: ['a"', 'a+', '!', '++'].filter((each) => !names.includes(each)),
         })
         await writeAndRead(ruleset)
@@ -193,6 +192,8 @@ COMMIT
   })
 
   test('large peers, many policies and long lists of ports, changed and taken away', async () => {
+    const places = Array.from({ length: 40 }, (_, place) => place)
+    const all = { ingress: places, egress: places }
     const large = (count: number): Ruleset =>
       rulesetOf({
         policies: Array.from({ length: 40 }, (_, place) => {
@@ -247,16 +248,7 @@ COMMIT
             },
           }
         }),
-        interfaces: [
-          {
-            name: 'net1',
-            networks: ['x/red'],
-            isolatedBy: {
-              ingress: Array.from({ length: 40 }, (_, place) => place),
-              egress: Array.from({ length: 40 }, (_, place) => place),
-            },
-          },
-        ],
+        interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: all, allowedBy: all }],
       })
     for (const count of [2, 500, 501]) await writeAndRead(large(count))
     const set = /^create (mnpd-\S+)/.exec(await pod.run(['ipset', 'save']))?.[1] ?? ''
@@ -520,13 +512,14 @@ function rulesetOf(parts: Partial<Ruleset>): Ruleset {
     ports: { kind: 'any' },
     endpoints: [],
   } as const
+  const both = { ingress: [0], egress: [0] }
   return {
     pod: 'x/a',
     exemptions: NO_EXEMPTIONS,
     custom: NO_CUSTOM_RULES,
     logDrops: false,
     policies: [{ policy: 'x/p', allows: { ingress: [allow], egress: [allow] } }],
-    interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: { ingress: [0], egress: [0] } }],
+    interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: both, allowedBy: both }],
     ungoverned: [],
     ...parts,
   }

@@ -79,7 +79,7 @@ function ruleset(rules: readonly Omit<Allow, 'rule'>[], custom: readonly CustomR
     exemptions: NO_EXEMPTIONS,
     custom: { ingress: custom, egress: custom },
     policies: [{ policy: 'x/p', allows: { ingress: allows, egress: allows } }],
-    interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: isolated }],
+    interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: isolated, allowedBy: isolated }],
     ungoverned: ['net2'],
     logDrops: false,
   }

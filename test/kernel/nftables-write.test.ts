@@ -64,6 +64,7 @@ function allowing(...addresses: readonly string[]): Ruleset {
     ports,
     endpoints: [],
   })
+  const places = { ingress: [0, 1], egress: [] }
   return {
     ...one,
     custom: { ingress: [], egress: [] },
@@ -71,7 +72,7 @@ function allowing(...addresses: readonly string[]): Ruleset {
       { policy: 'x/p' as never, allows: { ingress: [rule(0, addresses)], egress: undefined } },
       { policy: 'x/q' as never, allows: { ingress: [rule(0, ['10.0.0.9'])], egress: undefined } },
     ],
-    interfaces: [{ name: 'net1', networks: ['x/red' as never], isolatedBy: { ingress: [0, 1], egress: [] } }],
+    interfaces: [{ name: 'net1', networks: ['x/red' as never], isolatedBy: places, allowedBy: places }],
   }
 }
 

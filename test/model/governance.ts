@@ -1,10 +1,10 @@
 /**
- * G1, G6 and D1: which policies govern an interface, and in which directions.
+ * G1, G4, G6 and D1: which policies govern an interface, in which directions, and which of them allow anything on it.
  */
 import { attachmentsOf, isLive } from './attachment.ts'
 import { type Cluster, type Direction, labelsOf, type ModelOptions, nameOf, namespaceOf } from './cluster.ts'
 import { asObject, at, isAbsentOrEmpty, isGiven, items, type JsonObject } from './json.ts'
-import { networksOf } from './network.ts'
+import { networksNamedBy, networksOf } from './network.ts'
 import { matches } from './selector.ts'
 
 /** One interface of one pod. */
@@ -19,7 +19,7 @@ export function podAt(cluster: Cluster, namespace: string, name: string): JsonOb
 }
 
 /**
- * Two attachments may name one interface; it is then governed by what governs either.
+ * Two attachments may name one interface; it is then isolated by what governs either.
  * Reading: that holds even where the other entry is the default one: who forges such a status closes their
  * own pod, where the opposite would let them open it.
  */
@@ -31,9 +31,7 @@ export function policiesGoverning(
 ): readonly JsonObject[] {
   const pod = podAt(cluster, end.namespace, end.pod)
   if (pod === undefined || !isLive(pod)) return []
-  const networks = attachmentsOf(pod)
-    .filter((attachment) => attachment.interface === end.interface)
-    .map((attachment) => attachment.network)
+  const networks = networksTold(pod, end.interface)
   return cluster.policies.filter(
     (policy) =>
       namespaceOf(policy) === end.namespace &&
@@ -41,6 +39,31 @@ export function policiesGoverning(
       selectsPod(policy, pod) &&
       networksOf(cluster, options, policy).some((network) => networks.includes(network)),
   )
+}
+
+/**
+ * G4: an interface is on one network. Where it is told to be on several, only what is for all of them counts.
+ *
+ * Reading: what is told counts whether or not policies are enforced on that network, and what a policy is for whether or
+ * not that network counts (G3): both are just what somebody wrote. The default entry is no attachment, so it tells of
+ * no other network.
+ *
+ * @param governing see {@link policiesGoverning}
+ */
+export function policiesAllowing(
+  cluster: Cluster,
+  end: End,
+  governing: readonly JsonObject[],
+): readonly JsonObject[] {
+  const pod = podAt(cluster, end.namespace, end.pod)
+  const told = pod === undefined ? [] : networksTold(pod, end.interface)
+  return governing.filter((policy) => told.every((network) => networksNamedBy(policy).includes(network)))
+}
+
+function networksTold(pod: JsonObject, name: string): readonly string[] {
+  return attachmentsOf(pod)
+    .filter((attachment) => attachment.interface === name)
+    .map((attachment) => attachment.network)
 }
 
 /** Reading: a missing spec, or one that is no object, reads as `{}`: every pod, Ingress, no rules. */

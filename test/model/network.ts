@@ -14,7 +14,7 @@ export function networksOf(cluster: Cluster, options: ModelOptions, policy: Json
  * Reading: an item is malformed when it has more than one slash, an empty part, or a part that no Kubernetes
  * object can be called. Blanks are trimmed around an item, not within it: `ns / net` is malformed.
  */
-const networksNamedBy: (policy: JsonObject) => readonly string[] = oncePerObject((policy) => {
+export const networksNamedBy: (policy: JsonObject) => readonly string[] = oncePerObject((policy) => {
   const annotation = annotationOf(policy, 'k8s.v1.cni.cncf.io/policy-for') ?? ''
   return annotation.split(',').flatMap((item) => {
     const network = networkNamed(item.trim(), namespaceOf(policy))

@@ -12,7 +12,7 @@
 import { type Address, parseAddress } from './address.ts'
 import { attachmentsOf } from './attachment.ts'
 import { type Cluster, type Direction, type ModelOptions, namespaceOf } from './cluster.ts'
-import { type End, podAt, policiesGoverning, specOf } from './governance.ts'
+import { type End, podAt, policiesAllowing, policiesGoverning, specOf } from './governance.ts'
 import { asObject, at, isAbsentOrEmpty, items, type JsonObject } from './json.ts'
 import { networksOf } from './network.ts'
 import { type Choice, isPeer, podsBehind, type Scope } from './peer.ts'
@@ -48,8 +48,9 @@ export function judge(
   direction: Direction,
   packet: Packet,
 ): Verdict {
-  const policies = policiesGoverning(cluster, options, end, direction)
-  if (policies.length === 0) return 'allow'
+  const governing = policiesGoverning(cluster, options, end, direction)
+  if (governing.length === 0) return 'allow'
+  const policies = policiesAllowing(cluster, end, governing)
   const pod = podAt(cluster, end.namespace, end.pod)
   const crossing = { cluster, options, pod, direction, packet, address: otherEnd(direction, packet) }
   return policies.some((policy) => policyAllows(crossing, policy)) ? 'allow' : 'deny'

@@ -4,6 +4,7 @@
  */
 import type { Cluster } from '../cluster.ts'
 import type { CompileOptions } from '../compile.ts'
+import { allowedBy, type Contested, contestedInterfaces, contestedIssue } from '../contested.ts'
 import { networkCounts } from '../members.ts'
 import {
   type Attachment,
@@ -43,6 +44,16 @@ export function governedBy<P extends Governing>(
   cluster: Cluster,
   options: Enforced,
 ): Governed<P> {
+  const { governing, issues } = policiesGoverning(selecting, pod, cluster, options)
+  return { governing, issues: [...issues, ...contestedIssue(pod, contestedAmong(pod, governing))] }
+}
+
+function policiesGoverning<P extends Governing>(
+  selecting: readonly P[],
+  pod: Pod,
+  cluster: Cluster,
+  options: Enforced,
+): Governed<P> {
   const issues: Issue[] = []
   const governing = selecting
     .map((by) => ({ by, attachments: attachmentsGoverned(by.policy, pod, cluster, options, issues) }))
@@ -50,6 +61,14 @@ export function governedBy<P extends Governing>(
       ({ by, attachments }) => attachments.length > 0 && DIRECTIONS.some((each) => by.policy.isolates[each]),
     )
   return { governing, issues }
+}
+
+/** Those that some policy governs. */
+function contestedAmong(pod: Pod, governing: readonly Governance[]): Contested {
+  const contested = contestedInterfaces(pod)
+  if (contested.size === 0) return contested
+  const governed = new Set(governing.flatMap(({ attachments }) => attachments.map((each) => each.interface)))
+  return new Map([...contested].filter(([name]) => governed.has(name)))
 }
 
 /** @param issues where those are put that are found */
@@ -95,7 +114,7 @@ export function rulesetOf(
   cluster: Cluster,
   options: Pick<CompileOptions, 'exemptions' | 'custom' | 'logDrops'>,
 ): Ruleset | undefined {
-  const interfaces = governedInterfaces(governing)
+  const interfaces = governedInterfaces(pod, governing)
   if (interfaces.length === 0) return undefined
   return {
     pod: nameOf(pod),
@@ -108,8 +127,8 @@ export function rulesetOf(
   }
 }
 
-/** An interface that several attachments name is governed by all that govern one of them. */
-function governedInterfaces(governing: readonly Governance[]): readonly GovernedInterface[] {
+/** An interface that several attachments name is isolated by all that govern one of them. */
+function governedInterfaces(pod: Pod, governing: readonly Governance[]): readonly GovernedInterface[] {
   const byName = new Map<string, { networks: Set<NamespacedName>; isolatedBy: Record<Direction, number[]> }>()
   for (const [place, { by, attachments }] of governing.entries()) {
     for (const { interface: name = '', network } of attachments) {
@@ -121,9 +140,16 @@ function governedInterfaces(governing: readonly Governance[]): readonly Governed
       }
     }
   }
+  const contested = contestedInterfaces(pod)
+  const networksOf = contested.size === 0 ? [] : governing.map(({ by }) => new Set(by.policy.networks))
   return [...byName]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, { networks, isolatedBy }]) => ({ name, networks: [...networks].sort(), isolatedBy }))
+    .map(([name, { networks, isolatedBy }]) => ({
+      name,
+      networks: [...networks].sort(),
+      isolatedBy,
+      allowedBy: allowedBy(isolatedBy, contested.get(name), networksOf),
+    }))
 }
 
 function ungovernedInterfaces(pod: Pod, governed: readonly GovernedInterface[]): readonly string[] {

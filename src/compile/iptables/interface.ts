@@ -150,8 +150,8 @@ function printPolicies(
   chain: string,
   leg: Leg,
 ): void {
-  const { isolatedBy } = ruleset.interfaces[place] as GovernedInterface
-  for (const policyPlace of isolatedBy[direction]) {
+  const { allowedBy } = ruleset.interfaces[place] as GovernedInterface
+  for (const policyPlace of allowedBy[direction]) {
     const { policy, allows } = ruleset.policies[policyPlace] as PolicyRules
     const verdict = leg === 'original' ? goTo(policyChain(policyPlace, direction)) : RETURN
     for (const allow of allows[direction] ?? []) {

@@ -7,6 +7,7 @@
  * either, and an Issue says so: whoever names a pod's interfaces must not pick whose rules they get.
  */
 import { DIRECTIONS, type Direction } from '../model.ts'
+import { samePolicies } from '../nftables/interface.ts'
 import type { GovernedInterface, Ruleset } from '../ruleset.ts'
 import type { Words } from './rule.ts'
 
@@ -62,13 +63,18 @@ export function matchesOf({ interfaces, ungoverned }: Ruleset, direction: Direct
   }
 }
 
+const UNGOVERNED = {
+  isolatedBy: { ingress: [], egress: [] },
+  allowedBy: { ingress: [], egress: [] },
+} as const
+
 /** Which of the pod's interfaces get another's rules, in words; one that is not told of may too, and is not here. */
 export function confusions(ruleset: Ruleset): readonly string[] {
   const remarks = DIRECTIONS.flatMap((direction) => {
     const begins = matchesOf(ruleset, direction).matches.filter(({ kind }) => kind === 'begins-as')
     const unsayable = [
       ...ruleset.interfaces,
-      ...ruleset.ungoverned.map((name) => ({ name, isolatedBy: { ingress: [], egress: [] } })),
+      ...ruleset.ungoverned.map((name) => ({ name, ...UNGOVERNED })),
     ].filter(({ name }) => !isSayable(name))
     return unsayable.flatMap((each) => {
       const first = begins.find((one) => isTakenFor(each.name, one))
@@ -87,13 +93,6 @@ export function confusions(ruleset: Ruleset): readonly string[] {
 
 function isTakenFor(name: string, { governed }: NamedInterface): boolean {
   return name.startsWith(wildcard(governed.name).slice(0, -1))
-}
-
-function samePolicies(
-  { isolatedBy: a }: Pick<GovernedInterface, 'isolatedBy'>,
-  { isolatedBy: b }: Pick<GovernedInterface, 'isolatedBy'>,
-): boolean {
-  return DIRECTIONS.every((direction) => a[direction].join() === b[direction].join())
 }
 
 /** `!` alone was taken for a negation by earlier versions. */

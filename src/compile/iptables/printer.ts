@@ -14,13 +14,14 @@
  */
 import { createHash } from 'node:crypto'
 import { FAMILIES, type Family } from '../address.ts'
+import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type Direction } from '../model.ts'
 import type { Ruleset } from '../ruleset.ts'
 import { printDirection } from './interface.ts'
 import { DIGEST_CHAIN, hookedChain } from './names.ts'
 import { comment, type Words } from './rule.ts'
 import type { AddressSet } from './set.ts'
-import { interfaceText, ownerText } from './standing.ts'
+import { ownerText } from './standing.ts'
 import { FamilyTable, type PeerForm } from './table.ts'
 
 export interface PrintedIptables {
@@ -70,7 +71,7 @@ function printFamily(ruleset: Ruleset | undefined, family: Family, form: PeerFor
 function finish(table: FamilyTable, ruleset: Ruleset | undefined, digest: string): PrintedFilter {
   if (ruleset !== undefined) {
     table.addChain(DIGEST_CHAIN)
-    const texts = [ownerText(ruleset.pod), `mnpd ${digest}`, ...ruleset.interfaces.map(interfaceText)]
+    const texts = [ownerText(ruleset.pod), `mnpd ${digest}`, ...ruleset.interfaces.flatMap(recordTexts)]
     for (const text of texts) table.addRule(DIGEST_CHAIN, comment(text), ['-j', 'RETURN'])
   }
   const jumps = (hook: Hook): readonly Words[] =>

@@ -7,10 +7,9 @@
  *     -A MULTI-MNPD -m comment --comment "interface net1 on shop/blue" -j RETURN
  */
 
+import { parseRecords, type StandingNetworks } from '../governed-record.ts'
 import type { NamespacedName } from '../model.ts'
 import { fitComment } from '../nftables/comment.ts'
-import { parseNetworks, type StandingNetworks } from '../nftables/standing.ts'
-import type { GovernedInterface } from '../ruleset.ts'
 import type { FilterTable } from './listing.ts'
 import { DIGEST_CHAIN, isCustomChain, isOurChain } from './names.ts'
 import type { PrintedFilter } from './printer.ts'
@@ -91,12 +90,6 @@ export function ownerText(pod: NamespacedName): string {
   return fitComment(`pod ${pod}`, '')
 }
 
-/** A name that is no plain word is spelled in hexadecimal, after a slash, which no interface's own name can hold. */
-export function interfaceText({ name, networks }: GovernedInterface): string {
-  const word = /^[A-Za-z0-9._-]+$/.test(name) ? name : `/${Buffer.from(name).toString('hex')}`
-  return fitComment(`interface ${word} on ${networks.join(',')}`, '')
-}
-
 /** Whether the table says that it is the pod's; undefined where it says nothing of that. */
 export function isOwnedBy(table: FilterTable, pod: NamespacedName): boolean | undefined {
   const owner = textsOf(table).find((text) => text.startsWith('pod '))
@@ -105,14 +98,7 @@ export function isOwnedBy(table: FilterTable, pod: NamespacedName): boolean | un
 
 /** The interfaces that the table governs, and the networks that each was told to be on. */
 export function governedBy(table: FilterTable): ReadonlyMap<string, StandingNetworks> {
-  const governed = new Map<string, StandingNetworks>()
-  for (const text of textsOf(table)) {
-    const [, word, networks] = /^interface (\S+) on (.*)$/.exec(text) ?? []
-    if (word === undefined) continue
-    const name = word.startsWith('/') ? Buffer.from(word.slice(1), 'hex').toString() : word
-    governed.set(name, parseNetworks(networks))
-  }
-  return governed
+  return parseRecords(textsOf(table))
 }
 
 function textsOf(table: FilterTable): readonly string[] {

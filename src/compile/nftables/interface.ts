@@ -41,6 +41,7 @@ import {
   wildcardStart,
 } from 'nftables-json'
 import { DROP_LOG_GROUP, DROP_LOG_RATE, dropLogPrefix } from '../drop-log.ts'
+import { interfaceNamed, interfaceWord } from '../governed-record.ts'
 import { DIRECTIONS, type Direction, type NamespacedName } from '../model.ts'
 import type { GovernedInterface, PolicyRules, Ruleset } from '../ruleset.ts'
 import type { Leg } from './allow.ts'
@@ -110,7 +111,7 @@ function printJumps(
 ): void {
   const custom = customChain(ruleset, direction, leg)
   if (custom !== undefined) table.addRule(chain, [jump(custom)], 'custom rules')
-  for (const place of governed.isolatedBy[direction]) {
+  for (const place of governed.allowedBy[direction]) {
     const { policy } = ruleset.policies[place] as PolicyRules
     table.addRule(chain, [jump(policyChain(place, direction, leg))], fitComment(policy, ''))
   }
@@ -192,30 +193,30 @@ function isToldApart(ruleset: Ruleset, governed: GovernedInterface, direction: D
   const start = wildcardStart(governed.name)
   return order
     .slice(order.indexOf(governed) + 1)
-    .every(({ name, isolatedBy }) => !name.startsWith(start) || samePolicies(isolatedBy, governed.isolatedBy))
+    .every((other) => !other.name.startsWith(start) || samePolicies(other, governed))
 }
 
-function samePolicies(a: GovernedInterface['isolatedBy'], b: GovernedInterface['isolatedBy']): boolean {
-  return DIRECTIONS.every((direction) => a[direction].join() === b[direction].join())
+type Isolation = Pick<GovernedInterface, 'isolatedBy' | 'allowedBy'>
+
+/** Whether the same policies isolate both and allow on both, so that one's chain does for the other. */
+export function samePolicies(a: Isolation, b: Isolation): boolean {
+  return DIRECTIONS.every(
+    (direction) =>
+      a.isolatedBy[direction].join() === b.isolatedBy[direction].join() &&
+      a.allowedBy[direction].join() === b.allowedBy[direction].join(),
+  )
 }
 
-const PLAIN_NAME = /^[A-Za-z0-9._-]+$/
-
-/**
- * A name that nft's lexer would not take as an identifier is spelled in hexadecimal, after a slash, which no
- * interface's own name can hold.
- */
 function interfaceChain(name: string, direction: Direction): string {
-  const word = PLAIN_NAME.test(name) ? name : `/${Buffer.from(name).toString('hex')}`
-  return `interface-${word}-${direction}`
+  return `interface-${interfaceWord(name)}-${direction}`
 }
 
 /** The interface that a chain is for, if it is for one. */
 export function interfaceOf(chain: string): string | undefined {
   const [, word] = /^interface-(.+)-(?:ingress|egress)$/.exec(chain) ?? []
-  return word?.startsWith('/') ? Buffer.from(word.slice(1), 'hex').toString() : word
+  return word === undefined ? undefined : interfaceNamed(word)
 }
 
-function networksText(networks: readonly NamespacedName[]): string {
+export function networksText(networks: readonly NamespacedName[]): string {
   return networks.join(',')
 }

@@ -42,12 +42,13 @@ import {
   type TableHandle,
   Transaction,
 } from 'nftables-json'
+import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type Direction, type NamespacedName } from '../model.ts'
-import type { Exemptions, PolicyRules, Ruleset } from '../ruleset.ts'
+import type { Exemptions, GovernedInterface, PolicyRules, Ruleset } from '../ruleset.ts'
 import { type Leg, printAllow, printRange } from './allow.ts'
-import { fitComment } from './comment.ts'
+import { fitComment, MAX_COMMENT } from './comment.ts'
 import { printCustom } from './custom.ts'
-import { COMMON, judgesReplies, policyChain, printHooks, printInterface } from './interface.ts'
+import { COMMON, judgesReplies, networksText, policyChain, printHooks, printInterface } from './interface.ts'
 
 export const TABLE = { family: 'inet', name: 'multi_networkpolicy' } as const
 
@@ -84,7 +85,14 @@ export function printNftables(ruleset: Ruleset | undefined): Printed {
   table.addChain({ name: DIGEST_CHAIN })
   table.addRule(DIGEST_CHAIN, [return_], ownerText(ruleset.pod))
   table.addRule(DIGEST_CHAIN, [return_], `mnpd ${digest}`)
+  for (const text of ruleset.interfaces.filter(isTooLong).flatMap(recordTexts))
+    table.addRule(DIGEST_CHAIN, [return_], text)
   return { transaction, table: table.contents, digest }
+}
+
+/** For the comment at the interface's rules. */
+function isTooLong({ networks }: GovernedInterface): boolean {
+  return networksText(networks).length > MAX_COMMENT
 }
 
 function printPolicy(

@@ -1,5 +1,6 @@
 /** What a table that stands says of itself: whose it is, and which interfaces it governs, on which networks. */
 import type { ListedTable, Statement } from 'nftables-json'
+import { parseNetworks, parseRecords, type StandingNetworks } from '../governed-record.ts'
 import type { NamespacedName } from '../model.ts'
 import { COMMON, interfaceOf } from './interface.ts'
 import { DIGEST_CHAIN, ownerText } from './printer.ts'
@@ -11,27 +12,24 @@ export function isOwnedBy(table: ListedTable, pod: NamespacedName): boolean | un
   return owner === undefined ? undefined : owner === ownerText(pod)
 }
 
-/** Networks as a table holds them; `unknown` where the comment had to be shortened, or is none of ours. */
-export type StandingNetworks = readonly NamespacedName[] | 'unknown'
-
-/** The interfaces that a table of ours governs, and the networks that each was told to be on. */
+/**
+ * The interfaces that a table of ours governs, and the networks that each was told to be on. They stand at the interface's
+ * own rules, for people too, and where they do not fit there, in the digest chain.
+ */
 export function governedBy(table: ListedTable | undefined): ReadonlyMap<string, StandingNetworks> {
   const governed = new Map<string, StandingNetworks>()
-  for (const { name, rules } of table?.chains ?? []) {
+  const chains = table?.chains ?? []
+  for (const { name, rules } of chains) {
     const governs = interfaceOf(name)
     const common = rules.find(({ expr }) => expr.some(isJumpToCommon))
     if (governs !== undefined) governed.set(governs, parseNetworks(common?.comment))
   }
+  const digest = chains.find(({ name }) => name === DIGEST_CHAIN)
+  const records = parseRecords((digest?.rules ?? []).map(({ comment = '' }) => comment))
+  for (const [name, networks] of records) if (governed.has(name)) governed.set(name, networks)
   return governed
 }
 
 function isJumpToCommon(statement: Statement): boolean {
   return 'jump' in statement && statement.jump.target === COMMON.original
-}
-
-/** The comment of a governed interface: its networks. */
-export function parseNetworks(comment: string | undefined): StandingNetworks {
-  const networks = (comment ?? '').split(',')
-  const whole = networks.every((network) => /^[a-z0-9-]+\/[a-z0-9.-]+$/.test(network))
-  return whole ? (networks as NamespacedName[]) : 'unknown'
 }

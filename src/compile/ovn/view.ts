@@ -1,6 +1,9 @@
 /**
  * The cluster as OVN has it: pods with an interface for each network on which they have ports, with the addresses that
  * OVN gave. The policies are then compiled as for any other pod, and no other attachment is governed here.
+ *
+ * A port says itself on which network it is, so each interface of the view is on one, and what the pod tells of its own
+ * (compile/contested.ts) changes nothing here.
  */
 import { sortAddresses } from '../address.ts'
 import { Cluster } from '../cluster.ts'

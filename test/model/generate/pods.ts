@@ -144,12 +144,16 @@ function defaultEntry(shape: ClusterShape, kind: string, pod: number): readonly 
   return kind === 'named' ? [{ name: 'alpha/net', ...entry, ips }] : []
 }
 
-/** What is wrong with a status, if anything; `same` is no mistake of form, yet nobody would write it. */
+/**
+ * What is wrong with a status, if anything; `same` and `too`, by which interfaces are told to be on several networks, are
+ * no mistakes of form, yet only a forger would write them.
+ */
 function flaw(shape: ClusterShape): fc.Arbitrary<unknown> {
   if (!shape.bad) return fc.constant('none')
   return choice<unknown>(
     [30, fc.constant('none')],
     [2, fc.constant('same')],
+    [3, fc.constantFrom('alpha/net', 'alpha/side', 'beta/net', 'gone').map((too) => ({ too }))],
     [1, fc.constantFrom('cut', 'null', 'name')],
     [1, fc.constantFrom(undefined, '', 'a/b', 'sixteen-letters-').map((device) => ({ interface: device }))],
     [2, fc.constantFrom(...ODD_NAMES)],
@@ -174,6 +178,7 @@ function flawed(flaw: unknown, entries: readonly JsonObject[]): readonly unknown
   if (flaw === 'null') return [null, ...entries]
   if (flaw === 'name') return [{ name: 'a/b/net', interface: 'net9', ips: ['10.0.0.98'] }, ...entries]
   if (typeof flaw !== 'object' || flaw === null) return entries
+  if ('too' in flaw) return entries.flatMap((entry) => [entry, { ...entry, name: flaw.too }])
   if (Array.isArray(flaw)) return renamed(entries, flaw as readonly string[])
   return entries.map((entry) => (entry['default'] === true ? entry : { ...entry, ...flaw }))
 }

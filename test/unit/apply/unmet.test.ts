@@ -34,6 +34,7 @@ const PRINTED = JSON.stringify([
 ])
 
 function governing(direction: 'ingress' | 'egress'): Ruleset {
+  const places = { ingress: [], egress: [], [direction]: [0] }
   return {
     pod: 'shop/a',
     exemptions: NO_EXEMPTIONS,
@@ -43,7 +44,8 @@ function governing(direction: 'ingress' | 'egress'): Ruleset {
     interfaces: [1, 2, 3, 4, 5].map((n) => ({
       name: `net${n}`,
       networks: ['shop/red'],
-      isolatedBy: { ingress: [], egress: [], [direction]: [0] },
+      isolatedBy: places,
+      allowedBy: places,
     })),
     ungoverned: [],
   }

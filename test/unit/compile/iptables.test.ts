@@ -30,6 +30,7 @@ function rulesetOf(names: Readonly<Record<string, Isolated>>, ungoverned: readon
       name,
       networks: ['x/red'],
       isolatedBy,
+      allowedBy: isolatedBy,
     })),
     ungoverned,
   }
@@ -104,6 +105,19 @@ describe('interfaces that are one to iptables', () => {
       'interface "a+b+" is taken for "a+" by iptables: its egress is judged by the policies of that one',
     ])
   })
+})
+
+test('of two interfaces that one rule has both, neither gets what only the other one’s policies allow', () => {
+  const ofOne = rulesetOf({ 'abcdefghijklm+': { ingress: [1], egress: [] }, 'abcdefghijklm++': BOTH })
+  const deny = { policy: 'x/deny', allows: { ingress: [], egress: undefined } } as const
+  const [allowing] = ofOne.policies
+  const ruleset = { ...ofOne, policies: allowing === undefined ? [] : [allowing, deny] }
+  const filter = loadFilter(swapText(new Map(), printIptables(ruleset).filters[4]) ?? '')
+  const friend = { source: '10.1.0.2', destination: '10.1.0.1', protocol: 'OTHER' } as const
+  const verdicts = ['abcdefghijklm+', 'abcdefghijklm++'].map((name) =>
+    interpretFilter(filter, { hook: 'input', interface: name, ...friend }),
+  )
+  expect(verdicts).toEqual(['drop', 'drop'])
 })
 
 test('replies of doubly isolated interfaces meet the other direction’s rules with the ends exchanged, then their own', () => {

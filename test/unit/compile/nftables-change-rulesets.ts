@@ -105,22 +105,23 @@ export const arbitraryRuleset: fc.Arbitrary<Ruleset> = fc
     fc.array(policy, { minLength: 1, maxLength: 3 }),
     fc.constantFrom(['net1'], ['net1', 'net2']),
     fc.oneof(fc.constant([]), custom),
+    fc.constantFrom('all', 'one', 'none'),
   )
-  .map(([policies, names, ingress]) => ({
+  .map(([policies, names, ingress, allowing]) => ({
     pod: 'x/a' as Ruleset['pod'],
     exemptions: NO_EXEMPTIONS,
     custom: { ingress, egress: [] },
     policies,
     interfaces: names.map((name, number) => {
       const places = [...policies.keys()].filter((place) => names.length === 1 || place % 2 === number)
-      return {
-        name,
-        networks: ['x/red' as Ruleset['pod']],
-        isolatedBy: {
-          ingress: places,
-          egress: places.filter((place) => policies[place]?.allows.egress !== undefined),
-        },
+      const isolatedBy = {
+        ingress: places,
+        egress: places.filter((place) => policies[place]?.allows.egress !== undefined),
       }
+      const some = (isolating: readonly number[]): readonly number[] =>
+        isolating.slice(0, { all: undefined, one: 1, none: 0 }[allowing])
+      const allowedBy = { ingress: some(isolatedBy.ingress), egress: some(isolatedBy.egress) }
+      return { name, networks: ['x/red' as Ruleset['pod']], isolatedBy, allowedBy }
     }),
     ungoverned: [],
     logDrops: false,

@@ -150,12 +150,13 @@ describe('in as few transactions as can be', () => {
         endpoints: [],
       }),
     )
+    const ingress0 = { ingress: [0], egress: [] }
     return {
       pod: 'x/a',
       exemptions: NO_EXEMPTIONS,
       custom: NO_CUSTOM_RULES,
       policies: [{ policy: 'x/p', allows: { ingress, egress: undefined } }],
-      interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: { ingress: [0], egress: [] } }],
+      interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: ingress0, allowedBy: ingress0 }],
       ungoverned: [],
       logDrops: false,
     }

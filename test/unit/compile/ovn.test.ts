@@ -1,6 +1,6 @@
 /** What a cluster becomes in OVN, as text. `rows.test.ts` and `trace.test.ts` of test/ovn have real databases take it. */
 import { describe, expect, test } from 'vitest'
-import { portName } from '../../../src/compile/ovn/ports.ts'
+import { type OvnPort, portName } from '../../../src/compile/ovn/ports.ts'
 import { compiled, nad, pod, policy, text } from './ovn-cluster.ts'
 
 const BLUE = nad('shop/blue')
@@ -39,6 +39,25 @@ port group mnpd_isolation_1 # isolated on egress
   from-lport  1000 (inport == @mnpd_isolation_1) drop [after-lb] # no policy allows it
   from-lport  1001 (inport == @mnpd_isolation_1 && ${DISCOVERY}) allow-related [after-lb] # discovery
 `)
+})
+
+test.each([
+  ['on another network too', WEB.replace('[{', '[{"name":"shop/red","interface":"net1"},{')],
+  ['on another network instead', WEB.replace('"shop/blue"', '"shop/red"')],
+  ['nothing', WEB.replace(/\[\{.*\}\]'/, "[]'")],
+])('a port is on the network that OVN says, whatever the pod tells: %s', (_title, forged) => {
+  const deny = policy('shop/deny', 'blue', '{ podSelector: {}, policyTypes: [Ingress] }')
+  const open = policy('shop/open', 'red', '{ podSelector: {}, ingress: [{}] }')
+  const cluster = (web: string): string => BLUE + nad('shop/red') + web + DB + deny + open
+  let ports: readonly OvnPort[] = []
+  const inDatabase = (found: typeof ports): typeof ports => {
+    ports = found
+    return found
+  }
+  const honest = text(compiled(cluster(WEB), {}, inDatabase))
+  expect(honest).toContain('port shop.blue_shop_web')
+  expect(forged).not.toBe(WEB)
+  expect(text(compiled(cluster(forged), {}, () => ports))).toBe(honest)
 })
 
 test('connections are tracked on all ports, governed or not, unless the flag says otherwise', () => {

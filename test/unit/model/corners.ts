@@ -13,6 +13,7 @@ import {
   badSelectors,
 } from '../../model/generate/bad.ts'
 import { asText, at, items, parseJson } from '../../model/json.ts'
+import { networksNamedBy } from '../../model/network.ts'
 import type { Cluster } from '../../model/verdict.ts'
 import {
   areSiblings,
@@ -54,6 +55,17 @@ export const podCorners: Corners = {
   'one interface twice': (cluster) =>
     cluster.pods.some((pod) =>
       repeats(attachmentsOf(pod).flatMap((attachment) => attachment.interface ?? [])),
+    ),
+  'one interface on two networks that a policy is for': (cluster) =>
+    cluster.pods.some((pod) =>
+      [...Map.groupBy(attachmentsOf(pod), (attachment) => attachment.interface ?? '')].some(
+        ([name, told]) =>
+          name !== '' &&
+          new Set(told.map(({ network }) => network)).size === 2 &&
+          cluster.policies.some((policy) =>
+            told.every(({ network }) => networksNamedBy(policy).includes(network)),
+          ),
+      ),
     ),
   'a bare name': (cluster) => entries(cluster).some((entry) => !`${at(entry, 'name')}`.includes('/')),
   'a default entry': (cluster) => entries(cluster).some((entry) => at(entry, 'default') === true),

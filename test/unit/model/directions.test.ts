@@ -33,6 +33,10 @@ test.each(types)('%s', (_title, spec, directions) => {
   expect(names.join(' ')).toBe(directions)
 })
 
+const onBoth = JSON.stringify(['net', 'side'].map((name) => ({ name, interface: 'net1', ips: ['10.0.0.1'] })))
+/** `a/server` of {@link fourPods}, told to be on both networks by net1. */
+const told = `pods: { a/server: { annotations: { k8s.v1.cni.cncf.io/network-status: '${onBoth}' } } }`
+
 const rows: readonly Row[] = [
   {
     title: 'D2: an isolated direction drops what nobody allows, the other stays open (G6)',
@@ -69,6 +73,18 @@ const rows: readonly Row[] = [
     title: 'D2: a policy for another network adds nothing to this one',
     given: 'a/p: { for: net }, a/q: { for: side, ingress: [{}] }',
     allow: '',
+    deny: 'in 10.0.0.2 TCP/80',
+  },
+  {
+    title: 'G4: told to be on two networks, policies for one of them only isolate',
+    given: `${told}\npolicies: { a/p: { for: net }, a/q: { for: side, ingress: [{}], egress: [{}] } }`,
+    allow: '',
+    deny: 'in 10.0.0.2 TCP/80, out 10.0.0.2 TCP/80',
+  },
+  {
+    title: 'G4: and those for both allow',
+    given: `${told}\npolicies: { a/p: { for: net, ingress: [{}] }, a/q: { for: "side,net", ingress: [{ from: [{ ipBlock: { cidr: 10.0.0.9/32 } }] }] } }`,
+    allow: 'in 10.0.0.9 TCP/80, out 10.0.0.2 TCP/80',
     deny: 'in 10.0.0.2 TCP/80',
   },
   {

@@ -126,13 +126,14 @@ test.each(['sets', 'inline'] as const)(
         fc.array(allow, { maxLength: 3 }),
         fc.array(packets, { minLength: 50, maxLength: 100 }),
         (allows, asked) => {
+          const places = { ingress: [], egress: [0] }
           const ruleset: Ruleset = {
             pod: 'x/a',
             exemptions: NO_EXEMPTIONS,
             custom: NO_CUSTOM_RULES,
             logDrops: false,
             policies: [{ policy: 'x/p', allows: { ingress: undefined, egress: allows } }],
-            interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: { ingress: [], egress: [0] } }],
+            interfaces: [{ name: 'net1', networks: ['x/red'], isolatedBy: places, allowedBy: places }],
             ungoverned: [],
           }
           const filters = filtersOf(ruleset, form)
