@@ -64,6 +64,10 @@ export const CLUSTER_FLAGS: readonly FlagSpec[] = [
 export const RUNTIME_FLAGS: readonly FlagSpec[] = [
   text('container-runtime', 'cri (default: cri)'),
   text('container-runtime-endpoint', 'PATH of the CRI socket on the node, without the host prefix'),
+  boolean(
+    'netns-annotation',
+    'where no runtime is known, believe the annotation multi-networkpolicyd/netns, which whoever may edit a pod can write (default: with --manifests)',
+  ),
   text('host-prefix', 'DIR where the root of the node is mounted'),
 ]
 

@@ -1,6 +1,6 @@
 /** How pods' network namespaces are found, from the flags. */
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
-import { annotationLocator, type NetnsLocator } from '../apply/netns/locate.ts'
+import { annotationLocator, type NetnsLocator, noLocator } from '../apply/netns/locate.ts'
 import type { SearchingLocator } from '../apply/netns/search-locator.ts'
 import type { Compilation } from '../compile/compile.ts'
 import { type Backends, backendsOf } from './backends.ts'
@@ -18,7 +18,8 @@ export type LocatorOf = (
 
 /**
  * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
- * to be asked: whoever may edit a pod can write the annotation, which counts where there is no runtime.
+ * to be asked. Where there is none, the annotation counts if the operator says so: whoever may edit a pod can write it.
+ * Files are the operator's own, so there it does unless the operator says otherwise.
  */
 export async function openLocator(
   flags: FlagValues,
@@ -29,24 +30,40 @@ export async function openLocator(
   const hostPrefix = flags.text('host-prefix') ?? ''
   const view = hostView(hostPrefix)
   const named = flags.text('container-runtime-endpoint')
-  const endpoint =
-    named ?? (flags.text('manifests') === undefined ? await probeEndpoint(hostPrefix, log) : undefined)
+  const fromFiles = flags.text('manifests') !== undefined
+  const counts =
+    fromFiles && flags.text(ANNOTATION_FLAG) === undefined ? true : flags.boolean(ANNOTATION_FLAG)
+  const endpoint = named ?? (fromFiles ? undefined : await probeEndpoint(hostPrefix, counts, log))
   if (endpoint !== undefined) {
     return await openRuntime({ endpoint, hostPrefix, view, backends: backendsOf(flags) }, resources)
   }
-  return (localPods) => annotationLocator(view, () => [...localPods().values()].map(({ pod }) => pod))
+  if (!counts) return () => noLocator
+  const { ownerBy } = await import('../apply/netns/search-owner.ts')
+  const { backend, others } = backendsOf(flags)
+  const ownerOf = ownerBy([backend, ...others])
+  return (targets) =>
+    annotationLocator({ view, localPods: () => [...targets().values()].map(({ pod }) => pod), ownerOf })
 }
 
-async function probeEndpoint(hostPrefix: string, log: Notices): Promise<string | undefined> {
+const ANNOTATION_FLAG = 'netns-annotation'
+
+async function probeEndpoint(
+  hostPrefix: string,
+  annotationCounts: boolean,
+  log: Notices,
+): Promise<string | undefined> {
   const { findEndpoint } = await import('../apply/netns/cri-endpoint.ts')
   const found = await findEndpoint(hostPrefix)
   if (found.kind === 'found') {
     log.info({ endpoint: found.endpoint }, `container runtime found at ${found.endpoint}`)
     return found.endpoint
   }
+  const enforced = annotationCounts
+    ? 'only pods with the annotation multi-networkpolicyd/netns are enforced'
+    : 'no pod is enforced'
   log.warn(
     { tried: found.tried },
-    `no --container-runtime-endpoint, and no runtime at ${found.tried.join(', ')}: only pods with the annotation multi-networkpolicyd/netns are enforced`,
+    `no --container-runtime-endpoint, and no runtime at ${found.tried.join(', ')}: ${enforced}`,
   )
   return undefined
 }

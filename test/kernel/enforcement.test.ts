@@ -369,24 +369,26 @@ describe.each(BACKENDS)('the daemon on manifests, %s', (each) => {
     expect((await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict).toBe('blocked')
   })
 
-  test('a namespace that holds the rules of another pod is not for whoever claims it', async () => {
+  test('a namespace is not for an elder pod whose annotation is edited, and whose it is goes on being enforced', async () => {
     const [a, , c] = pods as [Pod, Pod, Pod]
-    const thief = JSON.parse(
-      JSON.stringify(podObject(a, { ...FACTS['a'], networks: { red: 'x/red' } })).replace(
-        '"name":"a"',
-        '"name":"0-thief"',
-      ),
-    ) as KubeObject
-    const elder = {
-      ...thief,
-      metadata: {
-        ...(thief['metadata'] as object),
-        labels: { app: 'thief' },
-      },
+    const own = podObject(a, { ...FACTS['a'], networks: { red: 'x/red' } })
+    const metadata = { ...(own['metadata'] as object), name: '0-thief', labels: { app: 'thief' } }
+    const open = policy({ ...app('thief'), ingress: [{}] }, 'red', 'x', 'open')
+    const fromC = { ...app('a'), ingress: [{ from: [{ ipBlock: { cidr: '10.1.0.3/32' } }] }] }
+    const verdict = async () =>
+      (await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict
+    await save('policies', [policy(app('a'))])
+    await save('thief', [{ ...own, metadata }, open])
+    for (const why of [/which had it before/, /whose rules stand there/]) {
+      await daemon.logged(new RegExp(`Pod x/0-thief: .*is that of pod x/a, ${why.source}`))
+      expect(await verdict()).toBe('blocked')
+      await save('policies', [policy(fromC)])
+      expect(await verdict()).toBe('open')
+      await save('policies', [policy(app('a'))])
+      expect(await verdict()).toBe('blocked')
+      await daemon.stop()
+      daemon = await startDaemon()
     }
-    await save('thief', [elder, policy({ ...app('thief'), ingress: [{}] }, 'red', 'x', 'open')])
-    await daemon.logged(/Pod x\/0-thief: .*is that of pod x\/a, whose rules stand there/)
-    expect((await lab.probe({ from: c, to: a.address(4, 'red'), protocol: 'icmp' })).verdict).toBe('blocked')
     await manifests.remove('thief')
   })
 

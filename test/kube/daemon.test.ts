@@ -50,6 +50,7 @@ beforeAll(async () => {
     `--kubeconfig=${kubeconfig}`,
     '--hostname-override=n1',
     '--log-level=debug',
+    '--netns-annotation',
   ])
 })
 
@@ -156,6 +157,22 @@ describe('the daemon on a Kubernetes API', () => {
     await change(() => apply(policy('p', { podSelector: {} })))
     expect(await server.run(['nft', 'list', 'tables'])).toContain('multi_networkpolicy')
     expect(await client.run(['nft', 'list', 'tables'])).toBe('')
+  })
+
+  test('without a runtime, a pod’s annotation counts only if the operator says so', async () => {
+    const flags = [`--kubeconfig=${kubeconfig}`, '--hostname-override=n1']
+    await using careful = await DaemonProcess.start(flags)
+    await careful.logged(/no --container-runtime-endpoint, and no runtime at .*: no pod is enforced/)
+    const { object } = await careful.logged(
+      /not enforced yet because: no network namespace found: no container runtime is known; its annotation multi-networkpolicyd\/netns counts only with --netns-annotation/,
+    )
+    expect(object).toBe('Pod shop/server')
+    const audit = async (...more: readonly string[]) =>
+      await execa(MNPD, ['audit', ...flags, ...more], { reject: false })
+    expect(await audit('--netns-annotation')).toMatchObject({ exitCode: 0 })
+    const { exitCode, stdout } = await audit()
+    expect(exitCode).toBe(1)
+    expect(stdout).toMatch(/^shop\/server: no network namespace found: no container runtime is known/)
   })
 
   test('mnpd explain and mnpd matrix say of the cluster what the packets show', async () => {

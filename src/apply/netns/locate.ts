@@ -1,55 +1,136 @@
 /**
- * Where a pod's network namespace is by the annotation `multi-networkpolicyd/netns`, where there is no runtime to ask;
- * search-locator.ts asks one.
+ * Where a pod's network namespace is by the annotation `multi-networkpolicyd/netns`, where there is no runtime to ask and the
+ * operator has said that it counts; search-locator.ts asks a runtime.
  *
- * Whoever may edit a pod may write the annotation. So where there is a runtime it is not read at all; and of two pods that
- * claim one namespace the elder has it, or the one whose rules stand there.
+ * Whoever may edit a pod may write the annotation. So of several pods that claim one namespace one has it: who was known to
+ * have it, else whose rules stand there, else the eldest. So neither an elder pod whose annotation is edited, nor root in the
+ * pod with another one's help, takes it from who had it.
  */
 import { nameOf, type Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
-import { identityText, type Located, openNetns } from './open-netns.ts'
+import { instanceOf } from './instance.ts'
+import { identityText, type Located, type OpenNetns, openNetns } from './open-netns.ts'
+import type { Owner } from './search.ts'
 
 export interface NetnsLocator {
   locate(pod: Pod, signal: AbortSignal): Promise<Located>
 }
 
-/** Reads the annotation. @param localPods the pods of this node, to tell who else claims a namespace. */
-export function annotationLocator(view: HostView, localPods: () => Iterable<Pod>): NetnsLocator {
+export interface AnnotationOptions {
+  readonly view: HostView
+  /** The pods of this node, governed or not: who else may claim a namespace. */
+  readonly localPods: () => Iterable<Pod>
+  readonly ownerOf: (netns: OpenNetns, pod: Pod, signal: AbortSignal) => Promise<Owner>
+}
+
+/** Reads the annotation. */
+export function annotationLocator({ view, localPods, ownerOf }: AnnotationOptions): NetnsLocator {
+  const holders = new Holders()
+
+  async function holderOf(
+    netns: OpenNetns,
+    claimants: readonly Pod[],
+    signal: AbortSignal,
+  ): Promise<Holder | 'unreadable'> {
+    const before = holders.find(claimants, netns)
+    if (before !== undefined) return before
+    for (const pod of claimants) {
+      const owner = await ownerOf(netns, pod, signal)
+      if (owner === 'this pod') return { pod, why: 'whose rules stand there' }
+      if (owner === 'unreadable') return 'unreadable'
+    }
+    const eldest = claimants.reduce((a, b) => (isElder(b, a) ? b : a))
+    return { pod: eldest, why: 'which is older' }
+  }
+
   return {
-    async locate(pod) {
-      if (pod.netns === undefined) {
-        return {
-          kind: 'absent',
-          reason: 'no container runtime is known and no annotation multi-networkpolicyd/netns',
-        }
-      }
+    async locate(pod, signal) {
+      if (pod.netns === undefined)
+        return { kind: 'absent', reason: `${NO_RUNTIME} and no annotation ${NAME}` }
       const located = await openNetns(await view.resolve(pod.netns), view)
       if (located.kind !== 'found') return located
-      const elder = await elderClaimant(pod, located.netns.id, view, localPods())
-      if (elder === undefined) return located
-      await located.netns[Symbol.asyncDispose]()
-      return {
-        kind: 'absent',
-        reason: `${pod.netns} is the network namespace of pod ${nameOf(elder)}, which is older`,
+      await using held = new AsyncDisposableStack()
+      const netns = held.use(located.netns)
+      const rivals = await claimantsOf(netns.id, view, localPods(), pod)
+      const holder: Holder | 'unreadable' =
+        rivals.length === 0
+          ? { pod, why: 'which had it before' }
+          : await holderOf(netns, [pod, ...rivals], signal)
+      if (holder === 'unreadable') {
+        const others = rivals.map(nameOf).join(', ')
+        const reason = `${pod.netns} is claimed by ${others} too, and it cannot be read whose rules stand there`
+        return { kind: 'unknown', reason }
       }
+      if (holder.pod !== pod)
+        return { kind: 'absent', reason: `${pod.netns} is that of pod ${nameOf(holder.pod)}, ${holder.why}` }
+      holders.set(holder, netns, localPods)
+      held.move()
+      return located
     },
   }
 }
 
-async function elderClaimant(
-  pod: Pod,
+const NAME = 'multi-networkpolicyd/netns'
+const NO_RUNTIME = 'no container runtime is known'
+
+/** Where there is no runtime, and the annotation does not count. */
+export const noLocator: NetnsLocator = {
+  async locate({ netns }) {
+    const unread = netns === undefined ? '' : `; its annotation ${NAME} counts only with --netns-annotation`
+    return { kind: 'absent', reason: `${NO_RUNTIME}${unread}` }
+  },
+}
+
+interface Holder {
+  readonly pod: Pod
+  /** Behind its name in a sentence. */
+  readonly why: string
+}
+
+/** Which namespace each pod was last found to have, as far as its inode is held. */
+class Holders {
+  readonly #held = new Map<string, { readonly instance: string; readonly why: string }>()
+
+  find(claimants: readonly Pod[], netns: OpenNetns): Holder | undefined {
+    const instance = instanceOf(netns, undefined)
+    const pod = claimants.find((each) => this.#held.get(keyOf(each))?.instance === instance)
+    const held = pod && this.#held.get(keyOf(pod))
+    return held && { pod, why: held.why }
+  }
+
+  /** Why it has it stays what it was at first. */
+  set({ pod, why }: Holder, netns: OpenNetns, localPods: () => Iterable<Pod>): void {
+    const instance = instanceOf(netns, undefined)
+    const key = keyOf(pod)
+    if (instance === undefined || this.#held.get(key)?.instance === instance) return
+    const here = new Set([...localPods()].map(keyOf))
+    for (const [other, held] of this.#held)
+      if (held.instance === instance || !here.has(other)) this.#held.delete(other)
+    this.#held.set(key, { instance, why })
+  }
+}
+
+/** The other pods whose annotation leads to that namespace. */
+async function claimantsOf(
   id: string,
   view: HostView,
   pods: Iterable<Pod>,
-): Promise<Pod | undefined> {
+  pod: Pod,
+): Promise<readonly Pod[]> {
+  const claimants: Pod[] = []
   for (const other of pods) {
-    if (other.netns === undefined || nameOf(other) === nameOf(pod) || !isElder(other, pod)) continue
+    if (other.netns === undefined || nameOf(other) === nameOf(pod)) continue
     const found = await view.identify(await view.resolve(other.netns))
-    if (found.kind === 'netns' && identityText(found.identity) === id) return other
+    if (found.kind === 'netns' && identityText(found.identity) === id) claimants.push(other)
   }
-  return undefined
+  return claimants
 }
 
 function isElder(a: Pod, b: Pod): boolean {
   return a.createdAt !== b.createdAt ? a.createdAt < b.createdAt : nameOf(a) < nameOf(b)
+}
+
+/** A pod of the same name made anew is another one. */
+function keyOf(pod: Pod): string {
+  return `${nameOf(pod)} ${pod.uid}`
 }

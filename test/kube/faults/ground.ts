@@ -80,7 +80,8 @@ export class Ground implements AsyncDisposable {
     await this.cp.api('POST', '/api/v1/namespaces/shop/pods', object)
     const timeFile = join(this.cp.directory, `${name}.time`)
     const kubeconfig = await this.#writeKubeconfig(name, proxy.url, options)
-    const flags = [`--kubeconfig=${kubeconfig}`, `--hostname-override=${name}`, '--log-level=debug']
+    const own = [`--hostname-override=${name}`, '--netns-annotation', '--log-level=debug']
+    const flags = [`--kubeconfig=${kubeconfig}`, ...own]
     const timeMachine = `--import=${join(import.meta.dirname, 'time-machine.ts')}`
     const env = options.bare ? {} : { NODE_OPTIONS: timeMachine, TIME_MACHINE: timeFile }
     const daemon = cleanup.use(await DaemonProcess.start(flags, env, options.command))

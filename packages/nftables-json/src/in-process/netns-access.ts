@@ -2,6 +2,7 @@
  * Quick looks into network namespaces, on the thread that asks and without a process: some 0.03 ms each, and no worker's
  * memory. The thread is elsewhere only within one synchronous call, so that nothing else of it can run there.
  */
+import { readCookie } from './cookie.ts'
 import { netnsOfThread } from './enter-netns.ts'
 import { readGeneration } from './generation.ts'
 import { LateClose } from './late-close.ts'
@@ -14,6 +15,8 @@ export type { Listener, LoggedPacket } from './nflog.ts'
 export interface NetnsAccess {
   /** A number that each commit to nf_tables there changes, whoever makes it; undefined where it cannot be told. */
   generation(netns: string): number | undefined
+  /** A number that no other namespace has or will have, whatever its inode; undefined where it cannot be told (Linux 5.14). */
+  cookie(netns: string): bigint | undefined
   /** Does the work there; it must be synchronous. Undefined where the namespace cannot be entered. */
   within<Result>(netns: string, work: () => Result): Result | undefined
   /** Hears what `log group N` sends there; why it cannot, where it cannot: a group has one listener. */
@@ -34,6 +37,10 @@ export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
       generation(netns): number | undefined {
         const result = enter(netns, () => readGeneration(libc, late))
         return result.kind === 'generation' ? result.id : undefined
+      },
+      cookie(netns): bigint | undefined {
+        const result = enter(netns, () => ({ kind: 'asked' as const, cookie: readCookie(libc) }))
+        return result.kind === 'asked' ? result.cookie : undefined
       },
       within<Result>(netns: string, work: () => Result): Result | undefined {
         const result = enter(netns, () => ({ kind: 'worked' as const, value: work() }))
