@@ -12,10 +12,12 @@ import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Found, Governed, Printed } from './backend.ts'
 import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
+import { instanceOf } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { keepDirections } from './open-connections.ts'
+import { otherOwner } from './owner.ts'
 import type { Outcome, Target } from './reconciler.ts'
 
 export interface NetnsTargetOptions<Listed> {
@@ -36,7 +38,8 @@ export interface NetnsTargetOptions<Listed> {
 
 /** What we wrote last, and where. */
 interface Written {
-  readonly netns: string
+  /** See `instanceOf`. */
+  readonly instance: string
   readonly digest: string
   readonly governed: Governed
   /** The generation in which the kernel was seen to list all that; undefined where it was not looked at since. */
@@ -85,14 +88,16 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
 
   async function update(key: string, { pod }: PodTarget, signal: AbortSignal): Promise<Outcome> {
     const located = await options.locator.locate(pod, signal)
+    options.dropLog?.leave(key, located)
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
-    const known = written.get(key)?.netns === netns.id ? written.get(key) : undefined
+    const instance = instanceOf(netns, options.kernel?.access)
+    const known = written.get(key)?.instance === instance ? written.get(key) : undefined
     // Before anything is read: what is changed from here on is seen as a change at the next look.
     const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
     const untouched = known === undefined && options.kernel?.isUntouched(netns) === true
     const found = known === undefined ? await (untouched ? ABSENT : backend.read(netns, signal)) : undefined
-    const owner = otherOwner(backend, found, nameOf(pod))
+    const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
     if (owner !== undefined) return failed(owner)
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
@@ -105,24 +110,26 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         ? await ensure({ key, netns, known, generation, found, alone, printed, signal })
         : { kind: 'stands', generation, stood: generation }
     if (stands.kind === 'failed') return stands
-    options.dropLog?.set(key, ruleset?.logDrops === true ? netns : undefined)
+    options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
     const uncleared = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
     if (uncleared !== undefined) return failed(uncleared)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)
     const attachments = known?.digest === digest ? pod.attachments : undefined
-    written.set(key, {
-      netns: netns.id,
-      digest,
-      governed,
-      generation: stands.generation,
-      ruleset,
-      stood: stands.stood,
-      alone,
-      crowded: unmoved === undefined || alone ? undefined : generation,
-      attachments,
-      mismatch,
-    })
+    if (instance === undefined) written.delete(key)
+    else
+      written.set(key, {
+        instance,
+        digest,
+        governed,
+        generation: stands.generation,
+        ruleset,
+        stood: stands.stood,
+        alone,
+        crowded: unmoved === undefined || alone ? undefined : generation,
+        attachments,
+        mismatch,
+      })
     const remark = [lost?.remark, mismatch, stands.remark].filter((each) => each !== undefined).join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
   }
@@ -199,7 +206,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function clearOthers(pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
     for (const other of options.others) {
       const found = await other.read(netns, signal)
-      if (found.kind === 'absent' || otherOwner(other, found, nameOf(pod)) !== undefined) continue
+      if (found.kind === 'absent') continue
+      if ((await otherOwner(options, other, found, netns, nameOf(pod), signal)) !== undefined) continue
       const cleared = await other.clear(netns, signal)
       if (cleared.kind === 'failed') return `the ${other.name} rules of before are left: ${cleared.reason}`
     }
@@ -223,7 +231,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (located.kind === 'absent') return DONE
     await using netns = located.netns
     const found = await backend.read(netns, signal)
-    if (otherOwner(backend, found, nameOf(pod)) !== undefined) return DONE
+    if ((await otherOwner(options, backend, found, netns, nameOf(pod), signal)) !== undefined) return DONE
     if (found.kind === 'failed') return failed(found.reason)
     const left = await clearOthers(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
@@ -247,19 +255,6 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
 
   function governedIn(found: Found<Listed> | undefined): Governed {
     return found?.kind === 'listed' ? backend.governedBy(found.listed) : new Map()
-  }
-
-  /** Why what stands is another pod's that is here still: whoever claims its namespace changes nothing for it. */
-  function otherOwner<L>(
-    by: Backend<L>,
-    found: Found<L> | undefined,
-    pod: NamespacedName,
-  ): string | undefined {
-    if (found?.kind !== 'listed' || by.isOwnedBy(found.listed, pod) !== false) return undefined
-    const owner = [...options.compilation().targets.keys()].find((each) => by.isOwnedBy(found.listed, each))
-    return owner === undefined
-      ? undefined
-      : `its network namespace is that of pod ${owner}, whose rules stand there`
   }
 
   return { update, delete: remove, prune }

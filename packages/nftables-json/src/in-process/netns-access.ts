@@ -9,7 +9,7 @@ import { LateClose } from './late-close.ts'
 import { loadLibc } from './libc.ts'
 import { bindNflog, type Listener } from './nflog.ts'
 
-export type { Listener, LoggedPacket } from './nflog.ts'
+export type { Listener, LoggedPacket, LoggedPackets } from './nflog.ts'
 
 /** Each takes the path of a network namespace, and throws only if there is no way back, which must end the process. */
 export interface NetnsAccess {

@@ -11,11 +11,19 @@ export interface LoggedPacket {
   readonly prefix: string
   /** The packet from its network header on, as much of it as was asked for. */
   readonly payload: Uint8Array
+  /** Where in its path it was, `NF_INET_…` of linux/netfilter.h: 1 input, 2 forward, 3 output; undefined where it is not told. */
+  readonly hook: number | undefined
+}
+
+export interface LoggedPackets {
+  readonly packets: readonly LoggedPacket[]
+  /** How many more there were, which were not looked at. */
+  readonly more: number
 }
 
 export interface Listener {
-  /** What has come since the last time; what did not fit into the socket's buffer is lost. */
-  read(): readonly LoggedPacket[]
+  /** What has come since the last time, the first `most` of it; what did not fit into the socket's buffer is lost. */
+  read(most: number): LoggedPackets
   /** The open socket keeps the namespace alive. */
   close(): void
 }
@@ -69,14 +77,18 @@ function configMessage(group: number, attribute: number, value: Uint8Array): Uin
 function listener(libc: Libc, fd: number): Listener {
   const buffer = new Uint8Array(65_536)
   return {
-    read(): readonly LoggedPacket[] {
+    read(most): LoggedPackets {
       const packets: LoggedPacket[] = []
+      let more = 0
       for (let reads = 0; reads < MOST_READS; reads += 1) {
         const length = libc.recv(fd, buffer, buffer.length, MSG_DONTWAIT)
         if (length <= 0) break
-        packets.push(...messagesIn(buffer.subarray(0, length)))
+        for (const attributes of messagesIn(buffer.subarray(0, length))) {
+          if (packets.length < most) packets.push(packetOf(attributes))
+          else more += 1
+        }
       }
-      return packets
+      return { packets, more }
     },
     close: () => {
       libc.close(fd)
@@ -87,33 +99,32 @@ function listener(libc: Libc, fd: number): Listener {
 /** A flood must not hold the caller up; the rest is read the next time, or lost. */
 const MOST_READS = 100
 
-/** One datagram can hold several messages. */
-function messagesIn(bytes: Uint8Array): readonly LoggedPacket[] {
+/** The attributes of each message: one datagram can hold several. */
+function* messagesIn(bytes: Uint8Array): Generator<Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  const packets: LoggedPacket[] = []
   for (let at = 0; at + 20 <= bytes.length; ) {
     const length = view.getUint32(at, LITTLE)
     if (length < 20 || at + length > bytes.length) break
-    if (view.getUint16(at + 4, LITTLE) === NFULNL_MSG_PACKET)
-      packets.push(packetOf(bytes.subarray(at + 20, at + length)))
+    if (view.getUint16(at + 4, LITTLE) === NFULNL_MSG_PACKET) yield bytes.subarray(at + 20, at + length)
     at += (length + 3) & ~3
   }
-  return packets
 }
 
 function packetOf(attributes: Uint8Array): LoggedPacket {
   const view = new DataView(attributes.buffer, attributes.byteOffset, attributes.byteLength)
   let [prefix, payload] = ['', new Uint8Array()]
+  let hook: number | undefined
   for (let at = 0; at + 4 <= attributes.length; ) {
     const length = view.getUint16(at, LITTLE)
     if (length < 4 || at + length > attributes.length) break
     const value = attributes.subarray(at + 4, at + length)
     const type = view.getUint16(at + 2, LITTLE) & 0x3fff
+    if (type === NFULA_PACKET_HDR) hook = value[2]
     if (type === NFULA_PREFIX) prefix = new TextDecoder().decode(value).replace(/\0.*$/s, '')
     if (type === NFULA_PAYLOAD) payload = value.slice()
     at += (length + 3) & ~3
   }
-  return { prefix, payload }
+  return { prefix, payload, hook }
 }
 
 const NFNL_SUBSYS_ULOG = 4 << 8
@@ -123,6 +134,8 @@ const NFULA_CFG_CMD = 1
 const NFULA_CFG_MODE = 2
 const NFULNL_CFG_CMD_BIND = 1
 const NFULNL_COPY_PACKET = 2
+/** The protocol of the link, two bytes, then the hook. */
+const NFULA_PACKET_HDR = 1
 const NFULA_PAYLOAD = 9
 const NFULA_PREFIX = 10
 const NLM_F_REQUEST = 1

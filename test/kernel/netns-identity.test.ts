@@ -1,0 +1,106 @@
+/**
+ * A namespace that is made anew under the number of the one before, as the target sees it: nothing that was known of that one
+ * counts, on a kernel that tells its cookie, on an older one, and where nothing can be asked without a process.
+ */
+import { stat } from 'node:fs/promises'
+import { execa } from 'execa'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { Backend } from '../../src/apply/backend.ts'
+import { iptablesBackend } from '../../src/apply/iptables-backend.ts'
+import { hostView } from '../../src/apply/netns/cri-host.ts'
+import { type KernelView, openKernelView } from '../../src/apply/netns/kernel.ts'
+import { annotationLocator } from '../../src/apply/netns/locate.ts'
+import { ownerBy } from '../../src/apply/netns/search-owner.ts'
+import { netnsTarget } from '../../src/apply/netns-target.ts'
+import { nftablesBackend } from '../../src/apply/nftables-backend.ts'
+import type { Target } from '../../src/apply/reconciler.ts'
+import type { Compilation, PodTarget } from '../../src/compile/compile.ts'
+import type { NamespacedName } from '../../src/compile/model.ts'
+import { networkObject, policyObject } from '../manifests.ts'
+import { clusterOf, compileAll } from '../product.ts'
+
+const NAME = `mnpd-identity-${process.pid}`
+const PATH = `/run/netns/${NAME}`
+const KEY = 'x/a' as NamespacedName
+const { signal } = new AbortController()
+
+const make = async (): Promise<void> => {
+  await execa('ip', ['netns', 'add', NAME])
+  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
+}
+const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
+const inode = async (): Promise<bigint> => (await stat(PATH, { bigint: true })).ino
+const inside = async (...command: string[]): Promise<string> =>
+  (await execa('ip', ['netns', 'exec', NAME, ...command])).stdout
+
+beforeEach(make)
+afterEach(async () => {
+  await remove().catch(() => undefined)
+})
+
+/** One pod, governed by one policy. */
+function compiled(): Compilation {
+  const status = JSON.stringify([{ name: 'x/red', interface: 'net1' }])
+  const annotations = { 'k8s.v1.cni.cncf.io/network-status': status, 'multi-networkpolicyd/netns': PATH }
+  const pod = { kind: 'Pod', metadata: { name: 'a', namespace: 'x', annotations }, spec: { containers: [] } }
+  const policy = policyObject('x', 'deny', 'red', { podSelector: {} })
+  return compileAll(clusterOf([networkObject('x', 'red'), pod, policy]), ['macvlan'])
+}
+
+interface Watched {
+  readonly target: Target<PodTarget>
+  /** What it said of the pod. */
+  readonly said: string[]
+}
+
+function targetOf(
+  backend: Backend<unknown>,
+  kernel: KernelView | undefined,
+  compilation: Compilation,
+): Watched {
+  const said: string[] = []
+  const target = netnsTarget({
+    locator: annotationLocator({ view: hostView(''), localPods: () => [], ownerOf: ownerBy([backend]) }),
+    backend,
+    others: [],
+    compilation: () => compilation,
+    kernel,
+    changed: () => said.push('changed'),
+    drifted: () => said.push('drifted'),
+  })
+  return { target, said }
+}
+
+const kernel = (await openKernelView()) ?? expect.fail('no view of the kernel')
+const older: KernelView = { ...kernel, access: { ...kernel.access, cookie: () => undefined } }
+const rules = { nftables: ['nft', 'list', 'ruleset'], iptables: ['iptables-save'] } as const
+
+describe.each<Backend<unknown>>([nftablesBackend, iptablesBackend()])('$name', (backend) => {
+  test.each([
+    ['that tells cookies', kernel],
+    ['from before 5.14', older],
+    ['that cannot be asked', undefined],
+  ])('made anew, on a kernel %s, it is a new one', { timeout: 180_000 }, async (_, view) => {
+    const compilation = compiled()
+    const { target, said } = targetOf(backend, view, compilation)
+    const update = async (): Promise<void> => {
+      const desired = compilation.targets.get(KEY) as PodTarget
+      expect(await target.update(KEY, desired, signal)).toEqual({ kind: 'done' })
+    }
+    await update()
+    await update()
+    const [before, generation] = [await inode(), kernel.access.generation(PATH)]
+    do {
+      await remove()
+      await make()
+    } while ((await inode()) !== before)
+    // As init containers may: what is known would be as that of before.
+    for (let n = 0; (kernel.access.generation(PATH) ?? 0) < (generation ?? 0); n += 1)
+      await inside('nft', 'add', 'table', 'ip', `x${n}`)
+    await update()
+    expect(await inside(...rules[backend.name])).toContain('no policy allows it')
+    expect(said).toEqual(['changed', 'changed'])
+    await update()
+    expect(said).toEqual(['changed', 'changed'])
+  })
+})
