@@ -15,6 +15,7 @@ import { IncrementalCompiler } from './compile/incremental/compiler.ts'
 import type { Attachment, Issue, Kind, NamespacedName, Pod } from './compile/model.ts'
 import { IssueLog } from './issue-log.ts'
 import type { DaemonStatus, Observer } from './metrics.ts'
+import type { NodeCheck } from './node-check.ts'
 import { KINDS } from './watch/parse/object.ts'
 import type { RuleFilesState } from './watch/rule-files/source.ts'
 import type { Source, SourceEvent } from './watch/source.ts'
@@ -29,6 +30,8 @@ export interface DaemonOptions {
   readonly ovn?: OvnMode | undefined
   /** Who else is told the Issues that hold and concern this node's pods, whenever they may have changed. */
   readonly tellIssues: (issues: readonly Issue[]) => void
+  /** Whether pods can be enforced on here at all; undefined where that does not matter. */
+  readonly nodeCheck?: NodeCheck | undefined
   /** What is not as asked for on the node itself, whatever its pods. */
   readonly nodeIssues?: () => readonly Issue[]
   /** Called when something was compiled or applied. */
@@ -96,7 +99,8 @@ export class Daemon {
   /** Follows the sources until the signal aborts. Rejects where a source cannot even begin. */
   async run(): Promise<void> {
     const sources = this.#options.sources.map((source) => this.#follow(source))
-    await Promise.all([...sources, this.#followCustomRules(), this.#resync(), this.#options.ovn?.run()])
+    const { ovn, nodeCheck } = this.#options
+    await Promise.all([...sources, this.#followCustomRules(), this.#resync(), ovn?.run(), nodeCheck?.run()])
   }
 
   async #followCustomRules(): Promise<void> {
@@ -160,10 +164,14 @@ export class Daemon {
     }
   }
 
-  /** Every source synced, and every local pod enforced or with an Issue that was reported. */
+  /**
+   * Every source synced, and every local pod enforced or with an Issue that was reported; but not where the node is why no
+   * pod of it is.
+   */
   get ready(): boolean {
-    const inOvn = this.#options.ovn?.ready ?? true
-    return this.#synced && !this.#compiling.endsWith('due') && this.#reconciler.settled && inOvn
+    const { ovn, nodeCheck } = this.#options
+    const others = (ovn?.ready ?? true) && (nodeCheck?.able ?? true)
+    return this.#synced && !this.#compiling.endsWith('due') && this.#reconciler.settled && others
   }
 
   get #synced(): boolean {
@@ -235,6 +243,7 @@ export class Daemon {
   #note(key: string, outcome: Outcome): void {
     if (outcome.kind === 'done') this.#options.log.debug({ object: key }, `${key}: as desired`)
     this.#options.observer?.applied(outcome)
+    this.#options.nodeCheck?.note(this.#reconciler.tally())
     this.#reportIssues()
     this.#noteIdle()
     this.#options.onProgress?.()

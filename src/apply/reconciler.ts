@@ -124,6 +124,17 @@ export class Reconciler<D> {
     }
   }
 
+  /** How many keys that are desired were as desired when they were last worked on, and how many were not. */
+  tally(): { readonly done: number; readonly failed: number } {
+    let [done, failed] = [0, 0]
+    for (const { wish, outcome } of this.#work.values()) {
+      if (wish.kind !== 'update') continue
+      if (outcome?.kind === 'done') done += 1
+      else if (outcome?.kind === 'failed') failed += 1
+    }
+    return { done, failed }
+  }
+
   #wish(key: string, wish: Wish<D>): void {
     const work = this.#work.get(key)
     if (work === undefined) {

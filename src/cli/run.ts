@@ -4,14 +4,17 @@ import type { Backend } from '../apply/backend.ts'
 import { DropLog } from '../apply/drop-log.ts'
 import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
+import { hostView } from '../apply/netns/cri-host.ts'
 import { openKernelView } from '../apply/netns/kernel.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
+import { probeNode } from '../apply/node-probe.ts'
 import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
 import { systemClock } from '../clock.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom/rules.ts'
 import { Daemon } from '../daemon.ts'
 import { serveEndpoints } from '../endpoints.ts'
 import type { DaemonStatus, Metrics } from '../metrics.ts'
+import { NodeCheck } from '../node-check.ts'
 import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
@@ -115,6 +118,16 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
       signal: stop.signal,
     }))
   let gate: OpenGate | undefined
+  const view = hostView(flags.text('host-prefix') ?? '')
+  // Whoever only writes to OVN needs nothing of the node.
+  const nodeCheck = hasOvn(flags)
+    ? undefined
+    : new NodeCheck({
+        probe: (signal) => probeNode(backend, view, signal),
+        log,
+        clock: systemClock,
+        signal: stop.signal,
+      })
   const daemon: Daemon = new Daemon({
     sources,
     compile: options,
@@ -136,6 +149,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
     onProgress: () => gate?.gate.poke(),
+    nodeCheck,
     nodeIssues: () => gate?.issues() ?? [],
     concurrency: CONCURRENCY,
     syncPeriodMs,
