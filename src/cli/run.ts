@@ -185,11 +185,18 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   return 0
 }
 
-/** Aborts at the first SIGTERM or SIGINT. */
+/**
+ * Aborts at the first SIGTERM or SIGINT; the second ends the process at once. The listener stays: whoever has one for the
+ * children that it started, and finds itself alone, takes it that nobody wants to go on and raises the signal again.
+ */
 function stopOnSignals(tell: (name: NodeJS.Signals) => void): AbortController {
   const stop = new AbortController()
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(name, () => {
+  for (const [name, number] of [
+    ['SIGTERM', 15],
+    ['SIGINT', 2],
+  ] as const) {
+    process.on(name, () => {
+      if (stop.signal.aborted) process.exit(128 + number)
       tell(name)
       stop.abort()
     })
