@@ -60,7 +60,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'ovn',
           include: ['test/ovn/**/*.test.ts', 'packages/*/test/ovn/**/*.test.ts'],
-          globalSetup: ['test/build.ts'],
+          globalSetup: ['test/build.ts', 'test/conformance/cyclonus-setup.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

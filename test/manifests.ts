@@ -49,9 +49,12 @@ export interface PodFacts {
   readonly node?: string
 }
 
+/** What of a lab's pod goes into its object. */
+export type PlacedPod = Pick<Pod, 'name' | 'interfaces' | 'netns'>
+
 /** The Pod of a lab's pod, annotated as multus and the lab would. */
 export function podObject(
-  pod: Pod,
+  pod: PlacedPod,
   { namespace = 'default', labels = {}, networks = {}, ports = [], node }: PodFacts = {},
 ): KubeObject {
   const status = pod.interfaces.flatMap(({ name, mac, addresses, segment }) =>

@@ -33,6 +33,19 @@ export const STATED_OTHERWISE: readonly {
   },
 ]
 
+/** With our own word in place of cyclonus' where the two differ on purpose. @param note told each replacement, in words */
+export function corrected(
+  { expectations }: CyclonusStep,
+  note: (what: string) => void = () => undefined,
+): CyclonusStep['expectations'] {
+  return expectations.map((expectation) => {
+    const rule = STATED_OTHERWISE.find(({ applies }) => applies(expectation))
+    if (rule === undefined || rule.allowed === expectation.allowed) return expectation
+    note(rule.what)
+    return { ...expectation, allowed: rule.allowed }
+  })
+}
+
 interface FileStep {
   readonly policies: readonly Policy[] | null
   readonly namespaces: World['namespaces']

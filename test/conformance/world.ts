@@ -3,8 +3,8 @@
  * NetworkPolicy, and how it becomes Kubernetes objects on the pods of a lab. What those suites say of a NetworkPolicy
  * is said here of a MultiNetworkPolicy with the same spec for that network.
  */
-import type { Pod, PodSpec } from '../lab/pod.ts'
-import { type KubeObject, networkObject, podObject, policyObject } from '../manifests.ts'
+import type { PodSpec } from '../lab/pod.ts'
+import { type KubeObject, networkObject, type PlacedPod, podObject, policyObject } from '../manifests.ts'
 import { type Expectation, isSctp } from './expectation.ts'
 import type { StepPlan } from './run-step.ts'
 
@@ -63,7 +63,7 @@ export function podSpecs(addresses: ReadonlyMap<string, string>): readonly PodSp
 export function worldStep(
   world: World,
   expectations: readonly Expectation[],
-  podOf: (name: string) => Pod,
+  podOf: (name: string) => PlacedPod,
 ): StepPlan {
   return {
     objects: worldObjects(world, podOf),
@@ -76,7 +76,7 @@ export function worldStep(
 
 function worldObjects(
   { namespaces, pods, policies }: World,
-  podOf: (name: string) => Pod,
+  podOf: (name: string) => PlacedPod,
 ): readonly KubeObject[] {
   return [
     ...Object.entries(namespaces).map(([name, labels]) => namespaceObject(name, labels)),
@@ -92,7 +92,7 @@ export function namespaceObject(name: string, labels: Labels): KubeObject {
   return { kind: 'Namespace', apiVersion: 'v1', metadata: { name, labels } }
 }
 
-function worldPodObject({ namespace, name, labels, ports }: WorldPod, pod: Pod): KubeObject {
+function worldPodObject({ namespace, name, labels, ports }: WorldPod, pod: PlacedPod): KubeObject {
   const object = podObject(pod, { namespace, labels, ports, networks: { [SEGMENT]: NETWORK } })
   return { ...object, metadata: { ...(object['metadata'] as object), name } }
 }

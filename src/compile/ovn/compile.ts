@@ -6,7 +6,7 @@ import type { Cluster } from '../cluster.ts'
 import { type CompileOptions, compile } from '../compile.ts'
 import { NO_CUSTOM_RULES } from '../custom/rules.ts'
 import { type Issue, type NamespacedName, nameOf, type Pod } from '../model.ts'
-import { isAboutPeers, missingPorts, standsAside } from './issues.ts'
+import { isOfOvn, missingPorts, standsAside } from './issues.ts'
 import { portsByPod } from './port-index.ts'
 import { OVN_CNI_TYPE, type OvnPort, type PortsByPod, portName } from './ports.ts'
 import { type GovernedPort, printOvn } from './printer.ts'
@@ -56,7 +56,7 @@ export function compileOvn(
   return {
     rows: printOvn(governed, view.policies, tracked),
     issues: [
-      ...issues.filter((issue) => !ofObjects.has(issue) && isAboutPeers(issue)),
+      ...issues.filter((issue) => !ofObjects.has(issue) && isOfOvn(issue)),
       ...missingPorts(cluster, ports, options.node),
       ...standsAside(ports, options.leftToOvnKubernetes),
     ],

@@ -13,7 +13,7 @@ import type { PolicyRecord } from '../incremental/policy-record.ts'
 import { takesPart } from '../members.ts'
 import { type ClusterObject, type Issue, type NamespacedName, nameOf, type Pod } from '../model.ts'
 import type { OvnCompilation, OvnCompileOptions } from './compile.ts'
-import { isAboutPeers, standsAside } from './issues.ts'
+import { isOfOvn, standsAside } from './issues.ts'
 import { MissingPorts } from './missing-ports.ts'
 import { PolicyPorts } from './policy-ports.ts'
 import { PortIndex } from './port-index.ts'
@@ -106,7 +106,7 @@ export class OvnCompiler {
     this.#print()
     const missing = this.#missing.refresh(changed, this.#governance.taken)
     const aside = left.size === 0 ? [] : standsAside(this.#ports.byPod, left)
-    return { rows: this.#store.rows, issues: [...issues.filter(isAboutPeers), ...missing, ...aside] }
+    return { rows: this.#store.rows, issues: [...issues.filter(isOfOvn), ...missing, ...aside] }
   }
 
   #replacePods(pods: readonly Pod[]): void {

@@ -49,9 +49,12 @@ export function withoutPort(cluster: Cluster, ports: PortsByPod, pod: Pod): read
   )
 }
 
-/** A rule's peers without an address; what is said of single attachments is for whoever enforces those. */
-export function isAboutPeers({ pod, field }: Issue): boolean {
-  return pod === undefined && field.startsWith('spec.')
+/**
+ * A rule's peers without an address, and attachments with a port on a network that does not count. What else is wrong with
+ * a policy, whatever its pods, the compile for namespaces says too.
+ */
+export function isOfOvn({ pod, field }: Issue): boolean {
+  return pod !== undefined || field.startsWith('spec.')
 }
 
 /** G1. */

@@ -28,17 +28,19 @@ export interface OvnPort {
 
 /** The port of a pod's attachment as ovn-kubernetes calls it. */
 export function portName(network: NamespacedName, namespace: string, pod: string): string {
-  return `${portPrefix(network, namespace)}${pod}`
+  return `${dotted(network)}_${namespace}_${pod}`
 }
 
-function portPrefix(network: NamespacedName, namespace: string): string {
-  return `${network.replaceAll(/[-/]/g, '.')}_${namespace}_`
-}
-
-/** The pod that the port is called after. */
+/** The pod that the port is called after; its second attachment to a network has `.1` after the network's name. */
 export function podInName({ network, namespace, name }: OvnPort): NamespacedName | undefined {
-  const prefix = portPrefix(network, namespace)
-  return name.startsWith(prefix) ? `${namespace}/${name.slice(prefix.length)}` : undefined
+  const start = dotted(network)
+  if (!name.startsWith(start)) return undefined
+  const [, rest = ''] = /^(?:\.[0-9]+)?_(.*)$/s.exec(name.slice(start.length)) ?? []
+  return rest.startsWith(`${namespace}_`) ? `${namespace}/${rest.slice(namespace.length + 1)}` : undefined
+}
+
+function dotted(network: NamespacedName): string {
+  return network.replaceAll(/[-/]/g, '.')
 }
 
 /** By network; those of one network by UUID. */

@@ -1,12 +1,17 @@
 /** The cluster of our own table of cases: its pods in the lab, and the Kubernetes objects of a step. */
-import type { Pod, PodSpec } from '../../lab/pod.ts'
-import { type KubeObject, networkObject, podObject, policyObject } from '../../manifests.ts'
+import type { PodSpec } from '../../lab/pod.ts'
+import { type KubeObject, networkObject, type PlacedPod, podObject, policyObject } from '../../manifests.ts'
 import { labName, namespaceObject } from '../world.ts'
-import type { PodChange, SemanticsStep, StepPolicy } from './vocabulary.ts'
+import type { PodChange, Segment, SemanticsStep, StepPolicy } from './vocabulary.ts'
 
 /** `out` is in the lab only. The last number is that of its addresses: 10.1.0.1, fd00:1::1, 10.2.0.1. */
 const NUMBERS: Readonly<Record<string, number>> = { 'x/a': 1, 'x/b': 2, 'x/c': 3, 'y/a': 4, 'y/b': 5, out: 9 }
 export const EVERYONE: readonly string[] = Object.keys(NUMBERS)
+
+/** The network of a pod's interface on a segment, as the step has it. */
+export function networkOf({ pods = {} }: Pick<SemanticsStep, 'pods'>, pod: string, segment: Segment): string {
+  return pods[pod]?.networks?.[segment] ?? `x/${segment}`
+}
 
 const NETWORKS = ['x/red', 'x/blue', 'y/blue']
 
@@ -22,7 +27,7 @@ export const SEMANTICS_PODS: readonly PodSpec[] = Object.entries(NUMBERS).map(([
 export function semanticsObjects(
   { policies, pods = {}, namespaces = {}, networks = {} }: SemanticsStep,
   name: string,
-  podOf: (name: string) => Pod,
+  podOf: (name: string) => PlacedPod,
 ): readonly KubeObject[] {
   return [
     ...['x', 'y'].map((each) => namespaceObject(each, namespaces[each] ?? { team: each })),
@@ -44,7 +49,7 @@ function semanticsPolicy({ namespace = 'x', for: policyFor, spec }: StepPolicy, 
   return { ...policyObject(namespace, name, '', spec), metadata: { namespace, name } }
 }
 
-function semanticsPod(named: string, pod: Pod, change: PodChange): KubeObject {
+function semanticsPod(named: string, pod: PlacedPod, change: PodChange): KubeObject {
   const [namespace = '', name = ''] = named.split('/')
   const { labels = { app: name }, ports = [], initPorts = [], networks = {}, hostNetwork, phase } = change
   const status = statusOf(pod, { red: 'x/red', blue: 'x/blue', ...networks }, change)
@@ -69,7 +74,7 @@ function semanticsPod(named: string, pod: Pod, change: PodChange): KubeObject {
 }
 
 function statusOf(
-  pod: Pod,
+  pod: PlacedPod,
   networks: Readonly<Record<string, string>>,
   { default: defaultSegment }: PodChange,
 ): unknown {

@@ -183,7 +183,7 @@ for (const telling of ['one by one', 'with a relist after each', 'every third co
           if (telling !== 'every third compiled' || place % 3 === 2) lines += sides.expectSame(last)
         }
       }),
-      { seed, numRuns: 300 },
+      { seed, numRuns: 150 },
     )
     expect(lines).toBeGreaterThan(2_000)
   })
