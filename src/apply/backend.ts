@@ -26,7 +26,7 @@ export interface Backend<Listed> {
   dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped>
   /** The rules in the files of a dump; undefined where there are none. @throws Error where they cannot be read */
   parseDump(files: ReadonlyMap<string, string>): Listed | undefined
-  /** Whether nothing of others is there that `write` could meet; for a backend that wants to be told, see `Known`. */
+  /** Whether no table of others is there; only where rules of every kind that counts would be seen. */
   isAlone?(netns: OpenNetns, signal: AbortSignal): Promise<boolean>
   /** Takes away all that is ours or of the existing daemon of this kind. */
   clear(netns: OpenNetns, signal: AbortSignal): Promise<Cleared>

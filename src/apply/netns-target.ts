@@ -96,22 +96,28 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     // Before anything is read: what is changed from here on is seen as a change at the next look.
     const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
     const untouched = known === undefined && options.kernel?.isUntouched(netns) === true
+    const aloneAtFirst = known === undefined && (untouched || isAlone(generation, netns, signal))
     const found = known === undefined ? await (untouched ? ABSENT : backend.read(netns, signal)) : undefined
     const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
     if (owner !== undefined) return failed(owner)
     const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
     const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
-    const left = known === undefined ? untouched : known.alone && isAsLeft(known, generation)
-    const alone = left || (unmoved !== undefined && (await isAlone(unmoved, netns, signal)))
+    const alone =
+      (await aloneAtFirst) ||
+      (known?.alone === true && isAsLeft(known, generation)) ||
+      (unmoved !== undefined && unmoved.crowded !== generation && (await isAlone(generation, netns, signal)))
+    // What was listed as ours may hold what others put there, until it is as it should be.
+    const isOpen = found?.kind === 'listed'
     const printed = unmoved ?? backend.print(ruleset)
     const stands: Stands | Failure =
       'isThere' in printed
-        ? await ensure({ key, netns, known, generation, found, alone, printed, signal })
+        ? await ensure({ key, netns, known, generation, found, alone: alone && !isOpen, printed, signal })
         : { kind: 'stands', generation, stood: generation }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
-    const uncleared = known === undefined && !untouched ? await clearOthers(pod, netns, signal) : undefined
+    const others = known === undefined && !(alone && options.kernel?.hasLegacyTables(netns) === false)
+    const uncleared = others ? await clearOthers(pod, netns, signal) : undefined
     if (uncleared !== undefined) return failed(uncleared)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)
@@ -125,8 +131,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         generation: stands.generation,
         ruleset,
         stood: stands.stood,
-        alone,
-        crowded: unmoved === undefined || alone ? undefined : generation,
+        alone: alone && !(isOpen && stands.generation === undefined),
+        crowded: alone || (known !== undefined && unmoved === undefined) ? undefined : generation,
         attachments,
         mismatch,
       })
@@ -134,13 +140,14 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     return remark === '' ? DONE : { kind: 'done', remark }
   }
 
-  /**
-   * Whether nothing of others is there, where all of ours is as it should be: after a restart, and after others were
-   * there. It costs a process, once for each generation.
-   */
-  async function isAlone(known: Written, netns: OpenNetns, signal: AbortSignal): Promise<boolean> {
-    if (known.crowded === known.generation || (await backend.isAlone?.(netns, signal)) !== true) return false
-    return options.kernel?.generation(netns) === known.generation
+  /** Whether nothing of others is there in that generation: after a restart, and after others were there. A process. */
+  async function isAlone(
+    generation: number | undefined,
+    netns: OpenNetns,
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    if (generation === undefined || (await backend.isAlone?.(netns, signal)) !== true) return false
+    return options.kernel?.generation(netns) === generation
   }
 
   /** Has the kernel hold what is printed, if it does not already. */

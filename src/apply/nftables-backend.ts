@@ -18,7 +18,7 @@ import { type RunTransaction, runByProcess, writeTable } from './nftables-write.
 
 /** @param run what transactions are run by; listings are made by a process of nft in any case */
 export function nftablesBackendBy(run: RunTransaction): Backend<ListedTable> {
-  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run), isAlone }
+  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run) }
 }
 
 export const nftablesBackend: Backend<ListedTable> = {
@@ -34,6 +34,7 @@ export const nftablesBackend: Backend<ListedTable> = {
         expr.flatMap((statement) => counterOf(statement)).map((counts) => ({ rule, chain, ...counts })),
       ),
     ),
+  isAlone,
   dump,
   parseDump(files): ListedTable | undefined {
     const json = files.get('json')

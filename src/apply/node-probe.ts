@@ -66,7 +66,14 @@ const EVERYTHING: Ruleset = {
   custom: NO_CUSTOM_RULES,
   logDrops: false,
   policies: [{ policy: 'mnpd/probe', allows: { ingress: [allow()], egress: [allow()] } }],
-  interfaces: [{ name: 'net1', networks: ['mnpd/probe'], isolatedBy: { ingress: [0], egress: [0] } }],
+  interfaces: [
+    {
+      name: 'net1',
+      networks: ['mnpd/probe'],
+      isolatedBy: { ingress: [0], egress: [0] },
+      allowedBy: { ingress: [0], egress: [0] },
+    },
+  ],
   ungoverned: [],
 }
 

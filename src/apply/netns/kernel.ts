@@ -13,6 +13,8 @@ export interface KernelView {
   generation(netns: OpenNetns): number | undefined
   /** Whether nobody has ever filtered packets there. */
   isUntouched(netns: OpenNetns): boolean
+  /** Whether the legacy variant of iptables has ever been used there; true where it cannot be told. */
+  hasLegacyTables(netns: OpenNetns): boolean
   /** Whether there are sockets of TCP, or connected ones of UDP; true where it cannot be told. */
   hasConnections(netns: OpenNetns): boolean
 }
@@ -22,12 +24,13 @@ export async function openKernelView(): Promise<KernelView | undefined> {
   if (access === undefined) return undefined
   const read = (netns: OpenNetns, files: readonly string[]): readonly string[] | undefined =>
     access.within(netns.path, () => files.map(readNet))
+  const hasLegacyTables = (netns: OpenNetns): boolean =>
+    read(netns, ['ip_tables_names', 'ip6_tables_names'])?.join('') !== ''
   return {
     access,
     generation: ({ path }) => access.generation(path),
-    isUntouched: (netns) =>
-      access.generation(netns.path) === FIRST_GENERATION &&
-      read(netns, ['ip_tables_names', 'ip6_tables_names'])?.join('') === '',
+    isUntouched: (netns) => access.generation(netns.path) === FIRST_GENERATION && !hasLegacyTables(netns),
+    hasLegacyTables,
     hasConnections: (netns) =>
       read(netns, ['tcp', 'tcp6', 'udp', 'udp6'])?.some((sockets) => OPEN.test(sockets)) ?? true,
   }

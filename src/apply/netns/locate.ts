@@ -26,6 +26,7 @@ export interface AnnotationOptions {
 /** Reads the annotation. */
 export function annotationLocator({ view, localPods, ownerOf }: AnnotationOptions): NetnsLocator {
   const holders = new Holders()
+  const identities = recentIdentities(view)
 
   async function holderOf(
     netns: OpenNetns,
@@ -51,7 +52,7 @@ export function annotationLocator({ view, localPods, ownerOf }: AnnotationOption
       if (located.kind !== 'found') return located
       await using held = new AsyncDisposableStack()
       const netns = held.use(located.netns)
-      const rivals = await claimantsOf(netns.id, view, localPods(), pod)
+      const rivals = await claimantsOf(netns.id, identities, localPods(), pod)
       const holder: Holder | 'unreadable' =
         rivals.length === 0
           ? { pod, why: 'which had it before' }
@@ -113,17 +114,41 @@ class Holders {
 /** The other pods whose annotation leads to that namespace. */
 async function claimantsOf(
   id: string,
-  view: HostView,
+  identityAt: IdentityAt,
   pods: Iterable<Pod>,
   pod: Pod,
 ): Promise<readonly Pod[]> {
   const claimants: Pod[] = []
   for (const other of pods) {
     if (other.netns === undefined || nameOf(other) === nameOf(pod)) continue
-    const found = await view.identify(await view.resolve(other.netns))
-    if (found.kind === 'netns' && identityText(found.identity) === id) claimants.push(other)
+    if ((await identityAt(other.netns)) === id) claimants.push(other)
   }
   return claimants
+}
+
+/** Which namespace is at a path; undefined where none is. */
+type IdentityAt = (path: string) => Promise<string | undefined>
+
+/** How long what was seen at a path counts, in ms: pods come together, and each is held against all others. */
+const RECENT_MS = 200
+
+function recentIdentities(view: HostView): IdentityAt {
+  let since = Number.NEGATIVE_INFINITY
+  const seen = new Map<string, Promise<string | undefined>>()
+  const look: IdentityAt = async (path) => {
+    const found = await view.identify(await view.resolve(path))
+    return found.kind === 'netns' ? identityText(found.identity) : undefined
+  }
+  return (path) => {
+    const now = performance.now()
+    if (now - since > RECENT_MS) {
+      seen.clear()
+      since = now
+    }
+    const known = seen.get(path) ?? look(path)
+    seen.set(path, known)
+    return known
+  }
 }
 
 function isElder(a: Pod, b: Pod): boolean {
