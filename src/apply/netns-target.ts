@@ -100,7 +100,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const found = known === undefined ? await (untouched ? ABSENT : backend.read(netns, signal)) : undefined
     const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
     if (owner !== undefined) return failed(owner)
-    const lost = await withdrawn(known?.governed ?? governedIn(found), pod, netns, signal)
+    const before = untouched ? undefined : await governedBefore(found, pod, netns, signal)
+    const lost = await withdrawn(known?.governed ?? before ?? new Map(), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
     const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
     const alone =
@@ -221,6 +222,23 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     return undefined
   }
 
+  /** By what stands of ours, or of another backend's where it is the first time that ours is asked to write there. */
+  async function governedBefore(
+    found: Found<Listed> | undefined,
+    pod: Pod,
+    netns: OpenNetns,
+    signal: AbortSignal,
+  ): Promise<Governed> {
+    if (found?.kind !== 'absent') return governedIn(found)
+    const governed = new Map<string, readonly NamespacedName[] | 'unknown'>()
+    for (const other of options.others) {
+      const stands = await other.read(netns, signal)
+      if (stands.kind !== 'listed' || other.isOwnedBy(stands.listed, nameOf(pod)) === false) continue
+      for (const [name, networks] of other.governedBy(stands.listed)) governed.set(name, networks)
+    }
+    return governed
+  }
+
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
     options.dropLog?.set(key, undefined)
@@ -240,6 +258,11 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const found = await backend.read(netns, signal)
     if ((await otherOwner(options, backend, found, netns, nameOf(pod), signal)) !== undefined) return DONE
     if (found.kind === 'failed') return failed(found.reason)
+    if (found.kind === 'absent' && options.kernel?.isUntouched(netns) !== true) {
+      const lost = await withdrawn(await governedBefore(found, pod, netns, signal), pod, netns, signal)
+      // Another backend's rules go once ours stand.
+      if (lost !== undefined) return remarked(await update(key, { pod, ruleset: undefined }, signal))
+    }
     const left = await clearOthers(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
@@ -275,6 +298,11 @@ function isAsSeen(known: Written | undefined, generation: number | undefined): b
 /** Whether nobody has changed anything since. */
 function isAsLeft({ stood }: Written, generation: number | undefined): boolean {
   return stood !== undefined && stood === generation
+}
+
+/** What is there though it should not be: looked at again as what failed is. */
+function remarked(outcome: Outcome): Outcome {
+  return outcome.kind === 'done' && outcome.remark !== undefined ? failed(outcome.remark) : outcome
 }
 
 function failed(reason: string): Failure {

@@ -167,6 +167,24 @@ describe.each<Backend>(['nftables', 'iptables'])('%s', (backend) => {
     },
   )
 
+  test.each(['nothing', 'that it is on a network where all is allowed'])(
+    'telling of %s while the daemon changes its backend',
+    { timeout: 120_000 },
+    async (lie) => {
+      await save('forger', [forged(forger, lies[lie]?.())])
+      await daemon.stop()
+      const other = backend === 'nftables' ? 'iptables' : 'nftables'
+      await start(other)
+      await daemon.logged(/no longer tells of net1 on x\/red/)
+      expect(await rulesOf(forger, backend)).toBe('')
+      expect(await verdict(forger)).toBe('blocked')
+      await daemon.stop()
+      await start(backend)
+      await daemon.logged(/no longer tells of net1 on x\/red/)
+      expect(await verdict(forger)).toBe('blocked')
+    },
+  )
+
   test('a network whose name no comment holds is remembered like any other', {
     timeout: 120_000,
   }, async () => {
