@@ -19,7 +19,8 @@ export function cniDirectories(flags: FlagValues): { readonly bin: string; reado
   }
 }
 
-export interface OpenGateOptions extends Pick<GateOptions, 'podOf' | 'isAsDesired' | 'announce' | 'signal'> {
+export interface OpenGateOptions
+  extends Pick<GateOptions, 'podOf' | 'isAsDesired' | 'readPod' | 'announce' | 'signal'> {
   readonly clock: Clock
   readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void }
   /** Whether new pods wait may be otherwise than before. */

@@ -5,6 +5,7 @@ import { DropLog } from '../apply/drop-log.ts'
 import { Dumps, type DumpsOptions } from '../apply/dumps.ts'
 import { IssueEvents } from '../apply/issue-events.ts'
 import { hostView } from '../apply/netns/cri-host.ts'
+import type { GateOptions } from '../apply/netns/gate.ts'
 import { openKernelView } from '../apply/netns/kernel.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
 import { probeNode } from '../apply/node-probe.ts'
@@ -15,6 +16,7 @@ import { Daemon } from '../daemon.ts'
 import { serveEndpoints } from '../endpoints.ts'
 import type { DaemonStatus, Metrics } from '../metrics.ts'
 import { NodeCheck } from '../node-check.ts'
+import type { ApiConnection } from '../watch/kube/connection.ts'
 import type { RuleFilesState } from '../watch/rule-files/source.ts'
 import { backendsOf } from './backends.ts'
 import { compileOptions, type Environment, nodeName, openSources, ruleFiles } from './cluster-options.ts'
@@ -123,7 +125,8 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   const nodeCheck = hasOvn(flags)
     ? undefined
     : new NodeCheck({
-        probe: (signal) => probeNode(backend, view, signal),
+        // Not by the library: its process is started only where there are rules to write.
+        probe: (signal) => probeNode(named, view, signal),
         log,
         clock: systemClock,
         signal: stop.signal,
@@ -166,6 +169,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     (await openGate(flags, gatePlugin, {
       podOf: (name) => daemon.compilation.targets.get(name)?.pod,
       isAsDesired: (name) => daemon.isAsDesired(name),
+      readPod: connection && (await podReader(connection, stop.signal)),
       announce: async (name, uid, path) => {
         await locatorOfNode.announced?.(name, uid, path)
         daemon.hurry(name)
@@ -183,6 +187,11 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   }
   log.info('ended; the rules stay')
   return 0
+}
+
+async function podReader(connection: ApiConnection, signal: AbortSignal): Promise<GateOptions['readPod']> {
+  const { readPod } = await import('../watch/kube/one-pod.ts')
+  return (name) => readPod(connection, name, signal)
 }
 
 /**

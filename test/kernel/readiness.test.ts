@@ -17,12 +17,18 @@ beforeEach(async () => {
 
 afterEach(async () => await resources.disposeAsync())
 
+/** By processes of nft: the library would go on where nft is broken. */
 async function start(
   backend: string,
   env: Readonly<Record<string, string>> = {},
   command: readonly string[] = [],
 ): Promise<DaemonProcess> {
-  const flags = [`--manifests=${manifests.directory}`, '--hostname-override=n1', `--backend=${backend}`]
+  const flags = [
+    `--manifests=${manifests.directory}`,
+    '--hostname-override=n1',
+    `--backend=${backend}`,
+    '--nft-writer=process',
+  ]
   return resources.use(await DaemonProcess.start(flags, env, command))
 }
 

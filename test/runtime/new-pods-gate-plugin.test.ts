@@ -71,6 +71,8 @@ async function withLink(): Promise<WithLink> {
 
 /** What network-status tells of net1. */
 interface Told {
+  readonly name?: string
+  readonly default?: boolean
   readonly mac?: string
   readonly ips?: readonly string[]
 }
@@ -85,7 +87,10 @@ function web(told: readonly Told[], uid = 'uid-web'): Pod {
 
 function openGate() {
   const stop = new AbortController()
-  const state: { pod: Pod | undefined; desired: boolean } = { pod: undefined, desired: false }
+  const state: { pod: Pod | undefined; desired: boolean; written?: Pod | undefined } = {
+    pod: undefined,
+    desired: false,
+  }
   const announced = Promise.withResolvers<string>()
   let looks = 0
   const gate = new Gate({
@@ -96,6 +101,7 @@ function openGate() {
       return state.pod
     },
     isAsDesired: () => state.desired,
+    readPod: async () => state.written ?? state.pod,
     announce: async (name, uid, path) => announced.resolve(`${name} ${uid} ${path}`),
     signal: stop.signal,
   })
@@ -104,9 +110,9 @@ function openGate() {
     stop.abort()
     await ran
   })
-  /** Looks come one after the other: with the second from now the first has been acted upon. */
+  /** Looks come one after the other, and ask twice at most: with the second from now the first has been acted upon. */
   const lookedTwice = async (): Promise<void> => {
-    for (const from = looks; looks < from + 2; await setTimeout(1)) gate.poke()
+    for (const from = looks; looks < from + 4; await setTimeout(1)) gate.poke()
   }
   return { state, lookedTwice, announced: announced.promise }
 }
@@ -141,6 +147,33 @@ test('a status without MAC addresses is held against the addresses', async () =>
   const netns = await withLink()
   const { state } = openGate()
   Object.assign(state, { pod: web([{ ips: ['10.1.0.1'] }]), desired: true })
+  expect(await add(netns)).toEqual({ code: 0, printed: PREVIOUS })
+})
+
+test('a status that is forged to the last letter holds until the one that multus wrote is enforced', async () => {
+  const netns = await withLink()
+  const { mac } = netns
+  const { state, lookedTwice, announced } = openGate()
+  const adding = add(netns)
+  await announced
+  const written = web([{ mac, ips: ['10.1.0.1'] }])
+  const forgeries: readonly Told[] = [
+    { mac, name: 'open', ips: ['10.1.0.1'] },
+    { mac, default: true },
+  ]
+  for (const told of forgeries) {
+    Object.assign(state, { pod: web([told]), written, desired: true })
+    await lookedTwice()
+    expect(await readdir(directory)).toContain('sandbox-1.request')
+  }
+  state.pod = web([{ mac, ips: ['10.1.0.1'] }])
+  expect(await adding).toEqual({ code: 0, printed: PREVIOUS })
+})
+
+test('an interface of the cluster’s network beside eth0 is told of as such', async () => {
+  const netns = await withLink()
+  const { state } = openGate()
+  Object.assign(state, { pod: web([{ default: true }]), desired: true })
   expect(await add(netns)).toEqual({ code: 0, printed: PREVIOUS })
 })
 

@@ -9,12 +9,14 @@
  * A request is the runtime's own word on whose the namespace is, sooner than CRI tells it and, unlike network-status,
  * not for tenants to write: the directory is root's. It is answered once network-status tells of every link that the
  * kernel has there but the cluster network's, by MAC address (or by address, where it tells of none): a status that a pod
- * was created with, before multus wrote the true one, tells of other links. And the pod is as the policies of the moment
- * desire it.
+ * was created with, before multus wrote the true one, tells of other links. Whoever asked for a MAC address can forge that
+ * too; so the pod is read once more, since what multus wrote is written by now, and what was compiled has to be just that.
+ * And the pod is as the policies of the moment desire it.
  */
 import { watch } from 'node:fs'
 import { constants, mkdir, open, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import type { NamespacedName, Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
 import { openNetns } from './open-netns.ts'
@@ -28,6 +30,8 @@ export interface GateOptions {
   readonly podOf: (name: NamespacedName) => Pod | undefined
   /** What is desired of the pod now stands, or nothing is desired. */
   readonly isAsDesired: (name: NamespacedName) => boolean
+  /** The pod as its store has it at this moment; absent where there is nothing sooner than what was compiled. */
+  readonly readPod?: ((name: NamespacedName) => Promise<Pod | undefined>) | undefined
   /** The runtime says that the namespace at that path is the pod's. The pod itself may not be known yet. */
   readonly announce: (name: NamespacedName, runtimeUid: string, path: string) => Promise<void>
   readonly signal: AbortSignal
@@ -97,7 +101,7 @@ export class Gate {
     if (this.#requests.get(id) === undefined || this.#requests.get(id) === 'unreadable')
       this.#requests.set(id, await this.#read(id))
     const request = this.#requests.get(id)
-    if (request === undefined || request === 'unreadable' || !this.#isEnforced(request)) return
+    if (request === undefined || request === 'unreadable' || !(await this.#isEnforced(request))) return
     const path = join(this.#options.directory, `${id}.answer`)
     // Without a reader, which may be about to open it, this fails, and the next look tries again.
     const answer = await open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch(() => undefined)
@@ -128,24 +132,38 @@ export class Gate {
     return { name, uid, links: new Map(links) }
   }
 
-  #isEnforced({ name, uid, links }: Request): boolean {
+  async #isEnforced({ name, uid, links }: Request): Promise<boolean> {
     if (links.size === 0) return true
-    const { podOf, isAsDesired } = this.#options
-    const pod = podOf(name)
-    if (pod === undefined || (pod.uid !== uid && pod.runtimeUid !== uid)) return false
-    const { attachments } = pod
-    return [...links].every(([link, there]) => tellsOf(attachments, link, there)) && isAsDesired(name)
+    const { podOf, isAsDesired, readPod } = this.#options
+    const holds = (pod: Pod | undefined): boolean =>
+      pod !== undefined &&
+      (pod.uid === uid || pod.runtimeUid === uid) &&
+      [...links].every(([link, there]) => tellsOf(pod, link, there)) &&
+      isAsDesired(name)
+    if (!holds(podOf(name))) return false
+    if (readPod === undefined) return true
+    const now = await readPod(name)
+    const compiled = podOf(name)
+    return holds(compiled) && isDeepStrictEqual(toldBy(compiled), toldBy(now))
   }
 }
 
-/** Whether network-status tells of just that link, and not only of one of that name. */
-function tellsOf(attachments: Pod['attachments'], name: string, { mac, addresses }: Link): boolean {
+function toldBy(pod: Pod | undefined): unknown {
+  return pod && [pod.attachments, pod.defaultInterfaces]
+}
+
+/**
+ * Whether network-status tells of just that link, and not only of one of that name. One of the cluster's network (a primary
+ * network of the pod's own, beside eth0) is told of by name.
+ */
+function tellsOf({ attachments, defaultInterfaces }: Pod, name: string, { mac, addresses }: Link): boolean {
   const told = attachments.filter((each) => each.interface === name)
-  return told.some((each) =>
+  const isTold = told.some((each) =>
     each.mac === undefined
       ? each.addresses.length > 0 && each.addresses.every((address) => addresses.has(address))
       : each.mac === mac,
   )
+  return isTold || (told.length === 0 && defaultInterfaces.includes(name))
 }
 
 function argument(args: string, key: string): string | undefined {
