@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Server, Testbed } from '../../packages/ovsdb/test/ovn/servers.ts'
 import { openNorthbound } from '../../src/apply/ovn/northbound.ts'
@@ -34,6 +35,10 @@ class Daemon implements AsyncDisposable {
 
   get status(): string | undefined {
     return this.told.at(-1)
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#process.kill(name)
   }
 
   async kill(): Promise<void> {
@@ -76,7 +81,7 @@ test('the other takes over within seconds of a kill, and the third then waits', 
     second.told.filter((each) => each === 'as-wanted'),
     'once',
   ).toHaveLength(1)
-}, 60_000)
+}, 120_000)
 
 test('when the database is started anew there is one writer again, and no more', async () => {
   const own = await testbed.standalone('frozen')
@@ -94,4 +99,73 @@ test('when the database is started anew there is one writer again, and no more',
   await client.ready()
   await watcher.now()
   expect(watcher.text()).toContain('mnpd_isolation')
-}, 60_000)
+}, 120_000)
+
+test('a writer that stands still loses the lock within seconds, and writes nothing when it runs again', async () => {
+  const own = await testbed.standalone('stopped')
+  await using client = openNorthbound({ endpoints: own.endpoint, tls: undefined })
+  await client.ready()
+  await client.transact(topologyRows('layer2', PORTS))
+  await using watcher = await Watcher.of(own.endpoint)
+  await using first = new Daemon(own.endpoint)
+  await until(() => first.status === 'as-wanted')
+  await using second = new Daemon(own.endpoint)
+  await using third = new Daemon(own.endpoint)
+  await until(() => second.status === 'standby' && third.status === 'standby')
+  await watcher.now()
+  const before = watcher.text()
+  // More than a term of theirs.
+  await delay(12_000)
+  expect([first.status, second.status, third.status], 'nobody took it').toEqual([
+    'as-wanted',
+    'standby',
+    'standby',
+  ])
+
+  first.signal('SIGSTOP')
+  const stopped = performance.now()
+  await client.transact([{ op: 'update', table: 'Port_Group', where: [], row: { ports: [] } }])
+  await until(() => [second, third].some(({ status }) => status === 'as-wanted'))
+  await until(async () => {
+    await watcher.now()
+    return watcher.text() === before
+  })
+  const took = performance.now() - stopped
+  process.stdout.write(`handover from a writer that stands still: ${Math.round(took)} ms\n`)
+  expect(took).toBeLessThan(5_000)
+  await watcher.transactions()
+
+  first.signal('SIGCONT')
+  await until(() => first.status === 'standby')
+  expect(await watcher.transactions()).toEqual([])
+  const [writers, others] = [
+    [second, third].filter(({ status }) => status === 'as-wanted'),
+    [second, third].filter(({ status }) => status === 'standby'),
+  ]
+  expect([writers.length, others.length]).toEqual([1, 1])
+}, 120_000)
+
+test('one who stands by and stands still costs nobody the lock', async () => {
+  const own = await testbed.standalone('stopped-standby')
+  await using client = openNorthbound({ endpoints: own.endpoint, tls: undefined })
+  await client.ready()
+  await client.transact(topologyRows('layer2', PORTS))
+  await using first = new Daemon(own.endpoint)
+  await until(() => first.status === 'as-wanted')
+  await using second = new Daemon(own.endpoint)
+  await until(() => second.status === 'standby')
+  await using third = new Daemon(own.endpoint)
+  await until(() => third.status === 'standby')
+  await delay(1_000)
+  second.signal('SIGSTOP')
+  await delay(15_000)
+  expect([first.status, third.status]).toEqual(['as-wanted', 'standby'])
+  expect(first.told.filter((each) => each === 'as-wanted')).toHaveLength(1)
+  // The third is the deputy by now.
+  first.signal('SIGSTOP')
+  await until(() => third.status === 'as-wanted')
+  second.signal('SIGCONT')
+  first.signal('SIGCONT')
+  await until(() => first.status === 'standby')
+  expect([second.status, third.status]).toEqual(['standby', 'as-wanted'])
+}, 120_000)

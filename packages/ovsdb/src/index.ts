@@ -21,7 +21,7 @@ export {
 } from './description.ts'
 export { type Endpoint, parseEndpoints, showEndpoint } from './endpoint.ts'
 export type { Role } from './leadership.ts'
-export type { Lock, LockState } from './lock.ts'
+export { type Lock, type LockState, STOLEN } from './lock.ts'
 export type { Monitor, MonitorEvent, MonitoredChange, MonitoredTables, MonitorSpec } from './monitor.ts'
 export type { Condition, Mutation, Operation, TransactResult } from './operations.ts'
 export { OVN_NORTHBOUND } from './ovn-nb.ts'

@@ -14,6 +14,9 @@ export type LockState =
   /** There is no session, or the lock was stolen. */
   | { readonly kind: 'lost'; readonly reason: string }
 
+/** The reason of a loss while the session stands. */
+export const STOLEN = 'stolen'
+
 /** One reader: `for await (const state of lock)`. Leaving the loop gives the lock back. */
 export class Lock implements AsyncIterable<LockState>, Disposable {
   readonly name: string
@@ -55,14 +58,33 @@ export class Lock implements AsyncIterable<LockState>, Disposable {
     this.#onEnd()
   }
 
+  /** Gives it to whoever waits for it, and asks for it again, behind them. Nothing without a session. */
+  pass(): void {
+    if (this.#session === undefined) return
+    this.#session.call('unlock', [this.name], () => {})
+    this.#enter({ kind: 'waiting' })
+    this.#ask(this.#session, 'lock')
+  }
+
+  /** Takes it from whoever has it, who is told, and has it again after this one. Nothing without a session. */
+  steal(): void {
+    if (this.#session === undefined) return
+    this.#session.call('unlock', [this.name], () => {})
+    this.#ask(this.#session, 'steal')
+  }
+
   /** Asks for the lock on a new session. */
   attach(session: Session): void {
     this.#session = session
-    session.call('lock', [this.name], (reply) => {
+    this.#ask(session, 'lock')
+  }
+
+  #ask(session: Session, how: 'lock' | 'steal'): void {
+    session.call(how, [this.name], (reply) => {
       if (session !== this.#session || reply.kind === 'unsent' || reply.kind === 'unanswered') return
       const locked = reply.kind === 'result' && isObject(reply.result) ? reply.result['locked'] : undefined
       if (typeof locked === 'boolean') this.#enter({ kind: locked ? 'held' : 'waiting' })
-      else session.close(`lock was refused: ${brief(reply.kind === 'error' ? reply.error : reply.result)}`)
+      else session.close(`${how} was refused: ${brief(reply.kind === 'error' ? reply.error : reply.result)}`)
     })
   }
 
@@ -81,7 +103,7 @@ export class Lock implements AsyncIterable<LockState>, Disposable {
   notify(session: Session, method: string, params: readonly Json[]): void {
     if (params[0] !== this.name || session !== this.#session) return
     if (method === 'locked') this.#enter({ kind: 'held' })
-    else if (method === 'stolen') this.#enter({ kind: 'lost', reason: 'stolen' })
+    else if (method === 'stolen') this.#enter({ kind: 'lost', reason: STOLEN })
   }
 
   #enter(state: LockState): void {

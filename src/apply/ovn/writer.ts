@@ -20,6 +20,7 @@ import {
   SIGNS_OF_OVN_KUBERNETES,
   type SignRows,
 } from './northbound.ts'
+import { watchWriter } from './pulse.ts'
 
 export interface WriterOptions {
   readonly client: NorthboundClient
@@ -112,6 +113,7 @@ export class NorthboundWriter {
   async run(): Promise<void> {
     const { client, signal, readsInStandby } = this.#options
     using lock = client.lock(LOCK)
+    const watching = watchWriter({ client, clock: this.#options.clock, signal, lock })
     const end = (): void => lock[Symbol.dispose]()
     signal.addEventListener('abort', end, { once: true })
     if (signal.aborted) return
@@ -126,6 +128,7 @@ export class NorthboundWriter {
       this.request()
     }
     this.#stopReading()
+    await watching
   }
 
   /** What the client says of its session. A copy of an earlier session is none. */

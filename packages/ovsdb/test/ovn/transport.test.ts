@@ -2,6 +2,7 @@
 import { copyFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TlsFiles } from '../../src/index.ts'
+import { certificate, pemFiles, selfSigned } from './certificates.ts'
 import { northbound } from './clients.ts'
 import { eventually, run, type Server, Testbed } from './servers.ts'
 
@@ -10,10 +11,10 @@ let server: Server
 
 beforeAll(async () => {
   testbed = await Testbed.make()
-  for (const ca of ['ca', 'other-ca']) await selfSigned(ca)
-  await certificate('server', 'ca', 'DNS:nb.example')
-  await certificate('client', 'ca', 'DNS:client.example')
-  await certificate('stranger', 'other-ca', 'DNS:client.example')
+  for (const ca of ['ca', 'other-ca']) await selfSigned(testbed, ca)
+  await certificate(testbed, 'server', 'ca', 'DNS:nb.example')
+  await certificate(testbed, 'client', 'ca', 'DNS:client.example')
+  await certificate(testbed, 'stranger', 'other-ca', 'DNS:client.example')
   const { privateKey, certificate: cert, ca } = files('server')
   server = await testbed.standalone('nb', [
     '--remote=ptcp:0:127.0.0.1',
@@ -26,38 +27,8 @@ beforeAll(async () => {
 })
 afterAll(() => testbed[Symbol.asyncDispose]())
 
-const pem = (name: string): string => testbed.path(`${name}.pem`)
-
-const files = (name: string, ca = 'ca'): TlsFiles => ({
-  privateKey: pem(`${name}-key`),
-  certificate: pem(name),
-  ca: pem(ca),
-})
-
-const KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-
-async function selfSigned(name: string): Promise<void> {
-  const subject = ['-subj', `/CN=${name}`, '-keyout', pem(`${name}-key`), '-out', pem(name)]
-  await run('openssl', ['req', '-x509', '-days', '2', ...KEY, ...subject])
-}
-
-async function certificate(name: string, ca: string, subjectAltName: string): Promise<void> {
-  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=${subjectAltName}`]
-  const issuer = ['-CA', pem(ca), '-CAkey', pem(`${ca}-key`)]
-  await run('openssl', [
-    'req',
-    '-x509',
-    '-days',
-    '2',
-    ...KEY,
-    ...subject,
-    ...issuer,
-    '-keyout',
-    pem(`${name}-key`),
-    '-out',
-    pem(name),
-  ])
-}
+const files = (name: string, ca = 'ca'): TlsFiles => pemFiles(testbed, name, ca)
+const pem = (name: string): string => files(name).certificate
 
 const ssl = (address: string = '127.0.0.2'): string => `ssl:${address}:${server.port(address)}`
 
