@@ -62,6 +62,7 @@ export async function compiling(): Promise<readonly Figure[]> {
       unit: 'ms',
       samples: samples.many,
       yardstick: { name: `${number(SIZES.few)} pods`, samples: samples.few, times: 1 },
+      goal: { kind: 'at most', p50: 1.5 },
     }
   })
   return [...figures, relist(many), fromScratch(few, SIZES.few), fromScratch(many, SIZES.many)]
