@@ -2,11 +2,19 @@
  * From the cluster to what each local pod should have: which policies govern which of its interfaces, and what
  * those allow (semantics.md, G1 to G6, D1 and D2). A pure function of the cluster's state.
  */
-import { dependsOnGovernedPod, resolveRule } from './allow.ts'
+import {
+  dependsOnGovernedPod,
+  endpointMembers,
+  namedPorts,
+  resolveEndpoints,
+  resolveRule,
+  selectedMembers,
+  wantedPorts,
+} from './allow.ts'
 import type { Cluster } from './cluster.ts'
 import type { CustomRules } from './custom/rules.ts'
-import { governedBy, rulesetOf } from './incremental/governance.ts'
-import { Members, takesPart } from './members.ts'
+import { closed, governedBy, rulesetOf } from './incremental/governance.ts'
+import { addressesOfMembers, Members, takesPart } from './members.ts'
 import {
   type Attachment,
   type Direction,
@@ -17,8 +25,9 @@ import {
   type Policy,
   type PolicyRule,
 } from './model.ts'
-import { addressless, missingNetworks } from './not-enforced.ts'
+import { firstOf, missingNetworks, ruleIssues } from './not-enforced.ts'
 import type { Allow, Exemptions, PolicyRules, Ruleset } from './ruleset.ts'
+import { withinLimits } from './ruleset-limit.ts'
 import { matches } from './selector.ts'
 
 export interface CompileOptions {
@@ -82,7 +91,8 @@ class Compiler {
   readonly #options: CompileOptions
   readonly #allows = new Map<Policy, Map<string, Allow>>()
   readonly #issues: Issue[] = []
-  readonly #addressless = new Map<string, Issue>()
+  /** By policy, and by its rules that govern a pod. */
+  readonly #ofRules = new Map<Policy, Map<string, readonly Issue[]>>()
 
   constructor(cluster: Cluster, options: CompileOptions) {
     this.#cluster = cluster
@@ -98,8 +108,12 @@ class Compiler {
       .map((policy) => ({ policy }))
     const { governing, issues } = governedBy(selecting, pod, this.#cluster, this.#options)
     for (const issue of issues) this.#issues.push(issue)
-    const policies = governing.map(({ by }) => this.#policyRules(by.policy, pod))
-    return rulesetOf(pod, governing, policies, this.#cluster, this.#options)
+    const policies = governing.map(({ by, isolatesOnly }) =>
+      isolatesOnly === true ? closed(by.policy) : this.#policyRules(by.policy, pod),
+    )
+    const limited = withinLimits(rulesetOf(pod, governing, policies, this.#cluster, this.#options), pod)
+    if (limited.issue !== undefined) this.#issues.push(limited.issue)
+    return limited.ruleset
   }
 
   /** The same for who asks once the Issues are told: what is noted of it would be kept, and read by nobody. */
@@ -112,23 +126,23 @@ class Compiler {
 
   *issues(): Generator<Issue> {
     yield* this.#issues
-    yield* this.#addressless.values()
+    for (const [policy, rules] of this.#ofRules) yield* firstOf([...rules.values()].flat(), policy)
     for (const policy of this.#cluster.policies.values()) yield* missingNetworks(policy, this.#cluster)
   }
 
-  /** Pods that a peer selects and of which no address is known, as on a network without IPAM: they are let in nowhere. */
-  #noteAddressless(policy: Policy, direction: Direction, index: number, { peers }: PolicyRule): void {
-    if (peers.kind === 'anyone') return
-    const selecting = peers.peers.filter((peer) => peer.kind === 'pods')
-    const members = selecting.flatMap((peer) => this.#members.ofPeer(policy, peer))
-    const names = new Set(
-      members.filter(({ addresses }) => addresses.length === 0).map(({ pod }) => nameOf(pod)),
-    )
-    if (names.size > 0)
-      this.#addressless.set(
-        `${nameOf(policy)} ${direction}[${index}]`,
-        addressless(policy, direction, index, names),
-      )
+  #noteIssues(policy: Policy, direction: Direction, index: number, { peers, ports }: PolicyRule): void {
+    const selected = selectedMembers(this.#members, policy, peers)
+    const names = direction === 'egress' ? namedPorts(ports) : []
+    const peersOfNames = names.length === 0 ? [] : this.#members.ofPeers(policy, peers)
+    const issues = ruleIssues(policy, direction, index, {
+      addressless: new Set(
+        selected.filter(({ addresses }) => addresses.length === 0).map(({ pod }) => nameOf(pod)),
+      ),
+      addresses: addressesOfMembers(selected).length,
+      endpoints: resolveEndpoints(endpointMembers(peersOfNames), wantedPorts(names)).wanted,
+    })
+    const ofPolicy = this.#ofRules.get(policy) ?? new Map<string, readonly Issue[]>()
+    this.#ofRules.set(policy, ofPolicy.set(`${direction}[${index}]`, issues))
   }
 
   #policyRules(policy: Policy, pod: Pod): PolicyRules {
@@ -148,7 +162,7 @@ class Compiler {
       const known = shared.get(`${direction}[${index}]`)
       if (known !== undefined) return known
       const allow = resolveRule(this.#members, policy, direction, index, rule, pod)
-      this.#noteAddressless(policy, direction, index, rule)
+      this.#noteIssues(policy, direction, index, rule)
       if (!dependsOnGovernedPod(direction, rule)) shared.set(`${direction}[${index}]`, allow)
       return allow
     })

@@ -110,8 +110,10 @@ export interface Policy {
   readonly uid: string
   /** `metadata.resourceVersion`; undefined for what comes from a file without one. */
   readonly version: string | undefined
-  /** The networks of `policy-for`, in its order, without duplicates. */
+  /** The networks of `policy-for`, in its order, without duplicates; those of the first ones that `limits.ts` has. */
   readonly networks: readonly NamespacedName[]
+  /** Those beyond, `,name,namespace/name,`, as `namesBeyond` reads: they are governed, and pods on them are no peers. */
+  readonly networksBeyond?: string
   readonly podSelector: Selector
   readonly isolates: Readonly<Record<Direction, boolean>>
   readonly rules: Readonly<Record<Direction, readonly PolicyRule[]>>
@@ -149,6 +151,13 @@ export type ClusterObject = Policy | Pod | Namespace | Network
 
 export function nameOf(object: { readonly namespace: string; readonly name: string }): NamespacedName {
   return `${object.namespace}/${object.name}`
+}
+
+/** Whether the network is one of those beyond the limit. They are kept as text, since as a set they take ten times that. */
+export function namesBeyond({ namespace, networksBeyond }: Policy, network: NamespacedName): boolean {
+  if (networksBeyond === undefined) return false
+  const bare = network.startsWith(`${namespace}/`) ? network.slice(namespace.length + 1) : network
+  return networksBeyond.includes(`,${network},`) || networksBeyond.includes(`,${bare},`)
 }
 
 export function referenceTo(object: ClusterObject): ObjectReference {

@@ -5,6 +5,13 @@
 import { LONGEST_INTERFACE_NAME } from 'nftables-json'
 import type { Cluster } from './cluster.ts'
 import {
+  count,
+  MOST_ADDRESSES_OF_A_RULE,
+  MOST_ENDPOINTS_OF_A_RULE,
+  MOST_ISSUES_NAMED,
+  MOST_MISSING_NAMED,
+} from './limits.ts'
+import {
   type Attachment,
   type Direction,
   type Issue,
@@ -39,12 +46,29 @@ export function doubtOf(pod: Pod, attachment: Attachment): string | undefined {
 
 export function missingNetworks(policy: Policy, cluster: Cluster): readonly Issue[] {
   const missing = policy.networks.filter((network) => !cluster.networks.has(network))
-  return missing.map((network) => ({
-    object: referenceTo(policy),
-    field: POLICY_FOR,
-    value: network,
-    reason: 'no such NetworkAttachmentDefinition; attachments that name it are governed all the same',
-  }))
+  const about = { object: referenceTo(policy), field: POLICY_FOR }
+  const governed = 'attachments that name it are governed all the same'
+  const named = missing
+    .slice(0, MOST_MISSING_NAMED)
+    .map((value) => ({ ...about, value, reason: `no such NetworkAttachmentDefinition; ${governed}` }))
+  const rest = missing.length - named.length
+  return rest === 0
+    ? named
+    : [
+        ...named,
+        { ...about, reason: `${count(rest)} more of its networks are no NetworkAttachmentDefinition` },
+      ]
+}
+
+/** The first Issues of one object, and a last one that says how many more there are. */
+export function firstOf(issues: readonly Issue[], object: Policy | Pod): readonly Issue[] {
+  const rest = issues.length - MOST_ISSUES_NAMED
+  return rest <= 0 ? issues : [...issues.slice(0, MOST_ISSUES_NAMED), moreOf(object, rest)]
+}
+
+export function moreOf(object: Policy | Pod, rest: number): Issue {
+  const reason = `${count(rest)} more is not enforced than the ${MOST_ISSUES_NAMED} that are named`
+  return { object: referenceTo(object), field: object.kind === 'Pod' ? '' : 'spec', reason }
 }
 
 export function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, obstacle: string): Issue {
@@ -57,8 +81,41 @@ export function notEnforced(policy: Policy, pod: Pod, attachment: Attachment, ob
   }
 }
 
+/** What one rule is about, so far as it is not allowed. */
+export interface RuleShortfall {
+  /** Pods that its peers select and of which no address is known. */
+  readonly addressless: ReadonlySet<NamespacedName>
+  /** How many addresses its selecting peers stand for, and how many endpoints its named ports. */
+  readonly addresses: number
+  readonly endpoints: number
+}
+
+export function ruleIssues(
+  policy: Policy,
+  direction: Direction,
+  index: number,
+  shortfall: RuleShortfall,
+): readonly Issue[] {
+  const field = `spec.${direction}[${index}]`
+  const tooMany = (number: number, most: number, what: string): Issue => ({
+    object: referenceTo(policy),
+    field,
+    reason: `it stands for ${count(number)} ${what}; ${count(most)} are the most, and pods with the most of them are left out`,
+  })
+  const { addresses, endpoints } = shortfall
+  return [
+    ...(shortfall.addressless.size > 0 ? [addressless(policy, direction, index, shortfall.addressless)] : []),
+    ...(addresses > MOST_ADDRESSES_OF_A_RULE
+      ? [tooMany(addresses, MOST_ADDRESSES_OF_A_RULE, 'addresses of pods')]
+      : []),
+    ...(endpoints > MOST_ENDPOINTS_OF_A_RULE
+      ? [tooMany(endpoints, MOST_ENDPOINTS_OF_A_RULE, 'named ports of pods')]
+      : []),
+  ]
+}
+
 /** Pods that a rule's peers select and of which no address is known. */
-export function addressless(
+function addressless(
   policy: Policy,
   direction: Direction,
   index: number,

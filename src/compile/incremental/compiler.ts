@@ -12,9 +12,10 @@ import { networkCounts } from '../members.ts'
 import type { Attachment, Namespace, NamespacedName, Network, Pod, Policy } from '../model.ts'
 import { missingNetworks } from '../not-enforced.ts'
 import type { Ruleset } from '../ruleset.ts'
+import { type Limited, withinLimits } from '../ruleset-limit.ts'
 import { matches } from '../selector.ts'
 import { equal } from './equal.ts'
-import { type Governed, governedBy, rulesetOf } from './governance.ts'
+import { closed, type Governed, governedBy, rulesetOf } from './governance.ts'
 import { IssueLedger } from './issue-ledger.ts'
 import type { LocalPod } from './local-pod.ts'
 import { MemberIndex } from './member-index.ts'
@@ -184,6 +185,7 @@ export class IncrementalCompiler {
     const local = this.#local.get(key)
     if (local === undefined) return
     this.#setGoverned(local, UNGOVERNED, key)
+    this.#ledger.set(`size of ${key}`, [])
     this.#local.delete(key)
     removeFrom(this.#localIn, local.pod.namespace, local)
     this.#stale.delete(local)
@@ -225,7 +227,9 @@ export class IncrementalCompiler {
   #recompile(local: LocalPod): void {
     const { pod, target } = local
     if (local.toBeGoverned) this.#setGoverned(local, this.#governed(pod), `${pod.namespace}/${pod.name}`)
-    const ruleset = this.#observer === undefined ? this.#ruleset(pod, local.governed) : undefined
+    const { ruleset, issue }: Limited =
+      this.#observer === undefined ? this.#ruleset(pod, local.governed) : { ruleset: undefined }
+    this.#ledger.set(`size of ${pod.namespace}/${pod.name}`, issue === undefined ? [] : [issue])
     const stays = equal(ruleset, target.ruleset)
     if (stays && target.pod === pod) return
     local.target = { pod, ruleset: stays ? target.ruleset : ruleset }
@@ -248,8 +252,9 @@ export class IncrementalCompiler {
       by.governs.delete(local)
       this.#touched.add(by)
     }
-    for (const { by } of governed.governing) {
-      by.governs.add(local)
+    for (const { by, isolatesOnly } of governed.governing) {
+      // Of its rules such a policy uses none.
+      if (isolatesOnly !== true) by.governs.add(local)
       this.#touched.add(by)
       // Who is asked for no ruleset has its rules taken up all the same.
       if (this.#observer !== undefined) by.rulesFor(local.pod)
@@ -269,12 +274,12 @@ export class IncrementalCompiler {
     for (const [by, attachments] of now) if (!equal(attachments, old.get(by))) observer.governs(by, local)
   }
 
-  #ruleset(pod: Pod, { governing }: Governed<PolicyRecord>): Ruleset | undefined {
-    const policies = governing.map(({ by }) => by.rulesFor(pod))
-    return rulesetOf(pod, governing, policies, this.cluster, {
-      ...this.#options,
-      custom: this.#input.custom,
-    })
+  #ruleset(pod: Pod, { governing }: Governed<PolicyRecord>): Limited {
+    const policies = governing.map(({ by, isolatesOnly }) =>
+      isolatesOnly === true ? closed(by.policy) : by.rulesFor(pod),
+    )
+    const options = { ...this.#options, custom: this.#input.custom }
+    return withinLimits(rulesetOf(pod, governing, policies, this.cluster, options), pod)
   }
 
   /** Policies that govern nothing let go of their members, after others have taken theirs up. */
@@ -321,7 +326,7 @@ export class IncrementalCompiler {
     if (target?.pod === pod) return target.ruleset
     const governed = this.#governed(pod)
     for (const { by } of governed.governing) this.#touched.add(by)
-    return this.#ruleset(pod, governed)
+    return this.#ruleset(pod, governed).ruleset
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Cluster } from '../cluster.ts'
 import type { CompileOptions } from '../compile.ts'
 import { allowedBy, type Contested, contestedInterfaces, contestedIssue } from '../contested.ts'
+import { count, MOST_GOVERNANCES_OF_A_POD, MOST_ISSUES_NAMED } from '../limits.ts'
 import { networkCounts } from '../members.ts'
 import {
   type Attachment,
@@ -13,16 +14,20 @@ import {
   type Issue,
   type NamespacedName,
   nameOf,
+  namesBeyond,
   type Pod,
   type Policy,
+  referenceTo,
 } from '../model.ts'
-import { doubtOf, interfaceProblem, notEnforced } from '../not-enforced.ts'
+import { doubtOf, interfaceProblem, moreOf, notEnforced } from '../not-enforced.ts'
 import type { GovernedInterface, PolicyRules, Ruleset } from '../ruleset.ts'
 
 /** A policy with those of a pod's attachments that it governs: one at least, in one direction at least. */
 export interface Governance<P extends Governing = Governing> {
   readonly by: P
   readonly attachments: readonly Attachment[]
+  /** True for those beyond the limit, which allow nothing: only attachments that it is the first to isolate are here. */
+  readonly isolatesOnly?: true
 }
 
 export interface Governing {
@@ -54,13 +59,63 @@ function policiesGoverning<P extends Governing>(
   cluster: Cluster,
   options: Enforced,
 ): Governed<P> {
-  const issues: Issue[] = []
-  const governing = selecting
-    .map((by) => ({ by, attachments: attachmentsGoverned(by.policy, pod, cluster, options, issues) }))
-    .filter(
-      ({ by, attachments }) => attachments.length > 0 && DIRECTIONS.some((each) => by.policy.isolates[each]),
-    )
-  return { governing, issues }
+  const issues = new FirstIssues(pod)
+  const governing: Governance<P>[] = []
+  const isolated = { ingress: new Set<Attachment>(), egress: new Set<Attachment>() }
+  let [pairs, beyond] = [0, 0]
+  for (const by of selecting) {
+    const directions = DIRECTIONS.filter((each) => by.policy.isolates[each])
+    const all = attachmentsGoverned(by.policy, pod, cluster, options, issues)
+    if (all.length === 0 || directions.length === 0) continue
+    pairs += all.length
+    const isWithin = pairs <= MOST_GOVERNANCES_OF_A_POD
+    const attachments = isWithin
+      ? all
+      : all.filter((each) => directions.some((direction) => !isolated[direction].has(each)))
+    for (const each of attachments) for (const direction of directions) isolated[direction].add(each)
+    if (!isWithin) beyond += 1
+    if (attachments.length > 0)
+      governing.push(isWithin ? { by, attachments } : { by, attachments, isolatesOnly: true })
+  }
+  return { governing, issues: [...issues.all, ...(beyond === 0 ? [] : [tooMany(pod, pairs, beyond)])] }
+}
+
+/** What such a policy comes to: nothing is allowed. */
+export function closed(policy: Policy): PolicyRules {
+  const allows = {
+    ingress: policy.isolates.ingress ? [] : undefined,
+    egress: policy.isolates.egress ? [] : undefined,
+  }
+  return { policy: nameOf(policy), allows }
+}
+
+function tooMany(pod: Pod, pairs: number, beyond: number): Issue {
+  const most = `${count(MOST_GOVERNANCES_OF_A_POD)} are the most, and ${count(beyond)} policies only isolate it`
+  return {
+    object: referenceTo(pod),
+    field: '',
+    reason: `policies govern its interfaces ${count(pairs)} times; ${most}`,
+  }
+}
+
+/** The first that are noted, and how many more were. */
+class FirstIssues {
+  readonly #pod: Pod
+  readonly #named: Issue[] = []
+  #more = 0
+
+  constructor(pod: Pod) {
+    this.#pod = pod
+  }
+
+  get all(): readonly Issue[] {
+    return this.#more === 0 ? this.#named : [...this.#named, moreOf(this.#pod, this.#more)]
+  }
+
+  note(issue: Issue): void {
+    if (this.#named.length < MOST_ISSUES_NAMED) this.#named.push(issue)
+    else this.#more += 1
+  }
 }
 
 /** Those that some policy governs. */
@@ -77,15 +132,15 @@ function attachmentsGoverned(
   pod: Pod,
   cluster: Cluster,
   options: Enforced,
-  issues: Issue[],
+  issues: FirstIssues,
 ): readonly Attachment[] {
   const networks = new Set(policy.networks)
   return pod.attachments.filter((attachment) => {
-    if (!networks.has(attachment.network)) return false
+    if (!networks.has(attachment.network) && !namesBeyond(policy, attachment.network)) return false
     if (options.elsewhere?.(pod, attachment) === true) return false
     const obstacle = obstacleTo(attachment, cluster, options.networkPlugins)
     const doubt = obstacle ?? doubtOf(pod, attachment)
-    if (doubt !== undefined) issues.push(notEnforced(policy, pod, attachment, doubt))
+    if (doubt !== undefined) issues.note(notEnforced(policy, pod, attachment, doubt))
     return obstacle === undefined
   })
 }

@@ -4,7 +4,15 @@
  */
 import { type Address, type AddressRange, addressValue, familyOf } from '../address.ts'
 import { AddressList } from '../address-list.ts'
-import { type NamedPort, sameName } from '../allow.ts'
+import {
+  type Endpoints,
+  endpointMembers,
+  fewAddresses,
+  type NamedPort,
+  portKey,
+  resolveEndpoints,
+  wantedPorts,
+} from '../allow.ts'
 import type { Member } from '../members.ts'
 import type { Pod } from '../model.ts'
 import type { Selector } from '../selector.ts'
@@ -34,16 +42,34 @@ export class MemberSet {
   readonly #members = new Map<Pod, readonly Address[]>()
   readonly #addresses = new AddressList()
   readonly #addressless = new Set<Pod>()
+  readonly #wanted: ReadonlySet<string> | undefined
+  /** Those of the addresses that are used, while there are no others. */
+  #few: { readonly of: readonly Address[]; readonly addresses: readonly Address[] } | undefined
+  #endpoints: Endpoints | undefined
 
   constructor(key: string, group: NetworkGroup, names: readonly NamedPort[] | undefined) {
     this.key = key
     this.group = group
     this.names = names
+    this.#wanted = names && wantedPorts(names)
   }
 
   /** Sorted, no duplicates; the same array until they change. Not kept where `names` are asked for. */
   get addresses(): readonly Address[] {
-    return this.#addresses.sorted
+    const of = this.#addresses.sorted
+    if (this.#few?.of !== of) this.#few = { of, addresses: fewAddresses([...this.members()], of) }
+    return this.#few.addresses
+  }
+
+  /** How many there are, those included that are too many. */
+  get addressCount(): number {
+    return this.#addresses.sorted.length
+  }
+
+  /** Where `names` are asked for; the same object until they change. */
+  get endpoints(): Endpoints {
+    this.#endpoints ??= resolveEndpoints(endpointMembers(this.members()), this.#wanted ?? new Set())
+    return this.#endpoints
   }
 
   /** Members of which no address is known. */
@@ -67,6 +93,7 @@ export class MemberSet {
     else if (after !== undefined) this.#members.delete(after)
     this.#noteAddressless(before, after, has)
     if (had === undefined && has === undefined) return false
+    this.#endpoints = undefined
     if (had !== undefined && has !== undefined && equal(had, has)) {
       return this.names !== undefined && !equal(before?.ports, after?.ports)
     }
@@ -87,9 +114,8 @@ export class MemberSet {
   }
 
   #contribution(pod: Pod, { within }: MemberEntry): readonly Address[] | undefined {
-    const { names } = this
-    if (names !== undefined && !pod.ports.some((port) => names.some((name) => sameName(port, name))))
-      return undefined
+    const wanted = this.#wanted
+    if (wanted !== undefined && !pod.ports.some((port) => wanted.has(portKey(port)))) return undefined
     const addresses = this.group.addressesOf(pod)
     if (within === undefined) return addresses
     const inside = addresses?.filter((address) => includes(within, address)) ?? []

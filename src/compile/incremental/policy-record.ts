@@ -1,6 +1,7 @@
 /** A policy as the incremental compiler knows it: the local pods that it governs, and while there are any, its rules. */
 
 import { DIRECTIONS, type Direction, type Issue, nameOf, type Pod, type Policy } from '../model.ts'
+import { firstOf } from '../not-enforced.ts'
 import type { Allow, PolicyRules } from '../ruleset.ts'
 import type { Selector } from '../selector.ts'
 import type { LocalPod } from './local-pod.ts'
@@ -49,7 +50,10 @@ export class PolicyRecord {
   issues(): readonly Issue[] {
     if (this.governs.size === 0 || this.#rules === undefined) return []
     const { ingress = [], egress = [] } = this.#rules
-    return [...ingress, ...egress].flatMap((rule) => rule.issue() ?? [])
+    return firstOf(
+      [...ingress, ...egress].flatMap((rule) => rule.issues()),
+      this.policy,
+    )
   }
 
   release(): void {

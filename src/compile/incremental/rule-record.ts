@@ -1,14 +1,7 @@
 /** One rule of a policy that governs a local pod, with the sets of members that it uses and what it comes to now. */
-import {
-  dependsOnGovernedPod,
-  type NamedPort,
-  namedPorts,
-  rangesOfBlocks,
-  resolveEndpoints,
-  resolvePorts,
-} from '../allow.ts'
+import { dependsOnGovernedPod, namedPorts, rangesOfBlocks, resolvePorts } from '../allow.ts'
 import { type Direction, type Issue, nameOf, type Pod, type PolicyRule } from '../model.ts'
-import { addressless } from '../not-enforced.ts'
+import { ruleIssues } from '../not-enforced.ts'
 import type { Allow } from '../ruleset.ts'
 import { equal } from './equal.ts'
 import type { MemberIndex } from './member-index.ts'
@@ -21,7 +14,6 @@ export class RuleRecord {
   readonly #direction: Direction
   readonly #index: number
   readonly #rule: PolicyRule
-  readonly #names: readonly NamedPort[]
   readonly #selected: MemberSet | undefined
   readonly #withPorts: MemberSet | undefined
   /** But for ports that are looked up on the governed pod. */
@@ -40,9 +32,9 @@ export class RuleRecord {
     this.#direction = direction
     this.#index = index
     this.#rule = rule
-    this.#names = direction === 'egress' ? namedPorts(rule.ports) : []
+    const names = direction === 'egress' ? namedPorts(rule.ports) : []
     this.#selected = members.selected(policy, rule.peers, this)
-    this.#withPorts = members.withPorts(policy, rule.peers, this.#names, this)
+    this.#withPorts = members.withPorts(policy, rule.peers, names, this)
     this.#allow = this.#resolved({
       rule: index,
       peers:
@@ -71,11 +63,14 @@ export class RuleRecord {
     return true
   }
 
-  /** Selected pods of which no address is known, as on a network without IPAM: they are let in nowhere. */
-  issue(): Issue | undefined {
-    const pods = this.#selected?.addressless
-    if (pods === undefined || pods.size === 0) return undefined
-    return addressless(this.record.policy, this.#direction, this.#index, new Set([...pods].map(nameOf)))
+  /** What it does not allow as it reads. */
+  issues(): readonly Issue[] {
+    const pods = this.#selected?.addressless ?? new Set()
+    return ruleIssues(this.record.policy, this.#direction, this.#index, {
+      addressless: new Set([...pods].map(nameOf)),
+      addresses: this.#selected?.addressCount ?? 0,
+      endpoints: this.#withPorts?.endpoints.wanted ?? 0,
+    })
   }
 
   release(members: MemberIndex): void {
@@ -88,7 +83,7 @@ export class RuleRecord {
     return {
       ...allow,
       peers: peers.kind === 'anyone' ? peers : { ...peers, addresses: this.#selected?.addresses ?? [] },
-      endpoints: resolveEndpoints(this.#withPorts?.members() ?? [], this.#names),
+      endpoints: this.#withPorts?.endpoints.endpoints ?? [],
     }
   }
 }

@@ -1,7 +1,15 @@
 /** "Not enforced because …" in OVN: ports that are not there, and networks that ovn-kubernetes keeps to itself. */
 import type { Cluster } from '../cluster.ts'
 import { takesPart } from '../members.ts'
-import { type Attachment, DIRECTIONS, type Issue, nameOf, type Pod, type Policy } from '../model.ts'
+import {
+  type Attachment,
+  DIRECTIONS,
+  type Issue,
+  nameOf,
+  namesBeyond,
+  type Pod,
+  type Policy,
+} from '../model.ts'
 import { notEnforced } from '../not-enforced.ts'
 import { matches } from '../selector.ts'
 import { OVN_CNI_TYPE, type PortsByPod } from './ports.ts'
@@ -60,7 +68,7 @@ export function isOfOvn({ pod, field }: Issue): boolean {
 /** G1. */
 function governs(policy: Policy, pod: Pod, { network }: Attachment): boolean {
   return (
-    policy.networks.includes(network) &&
+    (policy.networks.includes(network) || namesBeyond(policy, network)) &&
     DIRECTIONS.some((direction) => policy.isolates[direction]) &&
     matches(policy.podSelector, pod.labels)
   )

@@ -14,7 +14,7 @@ import { parseSelector } from './selector.ts'
 const CIDR_EXPECTED = 'expected a CIDR such as 10.0.0.0/24 or fd00::/64'
 
 export function parsePeers(report: Report, field: string, raw: unknown): PolicyPeers {
-  const list = report.list(field, raw)
+  const list = report.parts(field, raw)
   if (list !== undefined && list.length === 0) return { kind: 'anyone' }
   const peers = (list ?? []).map((peer, index) => parsePeer(report, `${field}[${index}]`, peer))
   return { kind: 'only', peers: peers.filter((peer) => peer !== undefined) }
@@ -66,7 +66,7 @@ function parseExcepts(
   block: JsonObject,
 ): readonly AddressRange[] | undefined {
   const holes: AddressRange[] = []
-  const list = report.list(field, own(block, 'except'))
+  const list = report.parts(field, own(block, 'except'))
   for (const [index, text] of (list ?? []).entries()) {
     const except = typeof text === 'string' ? parseCidr(text) : undefined
     if (except === undefined)

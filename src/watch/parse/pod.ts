@@ -3,6 +3,7 @@
  * the pod, so nothing in them is taken for more than a claim.
  */
 import { type Address, parseAddress } from '../../compile/address.ts'
+import { count, MOST_ADDRESSES_OF_A_POD, MOST_ATTACHMENTS_OF_A_POD } from '../../compile/limits.ts'
 import type { Attachment, Pod } from '../../compile/model.ts'
 import { isUnreadable, type Metadata, parseMetadata, type Unreadable } from './metadata.ts'
 import { parseNetworkName } from './network-name.ts'
@@ -36,7 +37,7 @@ export function parsePod(raw: unknown, unscheduledNode?: string): Pod | Unreadab
     guest: guestOf(spec ?? {}, labels),
     createdAt,
     ...parseNetworkStatus(metadata),
-    ports: parseContainerPorts(spec ?? {}),
+    ports: parseContainerPorts(report, spec ?? {}),
     netns: parseNetns(metadata),
     issues: report.issues,
   }
@@ -96,7 +97,11 @@ function parseNetworkStatus({
     report.add(field, text, 'expected a JSON list of interfaces; the pod counts as attached to no network')
     return { attachments, defaultInterfaces }
   }
-  for (const [index, entry] of status.entries()) {
+  if (status.length > MOST_ATTACHMENTS_OF_A_POD) {
+    const most = `it has ${count(status.length)} entries; ${count(MOST_ATTACHMENTS_OF_A_POD)} are the most`
+    report.add(field, undefined, `${most}, and the others are not read`)
+  }
+  for (const [index, entry] of status.slice(0, MOST_ATTACHMENTS_OF_A_POD).entries()) {
     if (isObject(entry) && own(entry, 'default') === true) {
       defaultInterfaces.push(textOf(own(entry, 'interface')) ?? 'eth0')
       continue
@@ -104,7 +109,24 @@ function parseNetworkStatus({
     const attachment = parseAttachment(entry, `${field}[${index}]`, namespace, report)
     if (attachment !== undefined) attachments.push(attachment)
   }
-  return { attachments, defaultInterfaces }
+  return { attachments: withFewAddresses(attachments, field, report), defaultInterfaces }
+}
+
+function withFewAddresses(
+  attachments: readonly Attachment[],
+  field: string,
+  report: Metadata['report'],
+): readonly Attachment[] {
+  const all = attachments.reduce((sum, { addresses }) => sum + addresses.length, 0)
+  if (all <= MOST_ADDRESSES_OF_A_POD) return attachments
+  const most = `it has ${count(all)} addresses; ${count(MOST_ADDRESSES_OF_A_POD)} are the most`
+  report.add(field, undefined, `${most}, and the others are no peer's`)
+  let left = MOST_ADDRESSES_OF_A_POD
+  return attachments.map((attachment) => {
+    const addresses = attachment.addresses.slice(0, left)
+    left -= addresses.length
+    return { ...attachment, addresses }
+  })
 }
 
 function parseAttachment(

@@ -1,10 +1,11 @@
 /** `ports` of a rule, and the named ports of a pod's containers (semantics.md, T1 to T5). */
+import { count, MOST_PORTS_OF_A_POD } from '../../compile/limits.ts'
 import type { ContainerPort, PolicyPort, PolicyPorts } from '../../compile/model.ts'
 import { ALL_PORTS, isProtocol, type Protocol } from '../../compile/port.ts'
 import { isObject, type JsonObject, own, type Report } from './report.ts'
 
 export function parsePorts(report: Report, field: string, raw: unknown): PolicyPorts {
-  const list = report.list(field, raw)
+  const list = report.parts(field, raw)
   if (list !== undefined && list.length === 0) return { kind: 'any' }
   const ports = (list ?? []).map((port, index) => parsePort(report, `${field}[${index}]`, port))
   return { kind: 'only', ports: ports.filter((port) => port !== undefined) }
@@ -59,7 +60,7 @@ function parseNumbered(
 }
 
 /** The named ports of all containers of a pod's spec, init and sidecar containers included, without duplicates. */
-export function parseContainerPorts(spec: JsonObject): readonly ContainerPort[] {
+export function parseContainerPorts(report: Report, spec: JsonObject): readonly ContainerPort[] {
   const found = new Map<string, ContainerPort>()
   for (const container of [...listOf(own(spec, 'initContainers')), ...listOf(own(spec, 'containers'))]) {
     for (const port of isObject(container) ? listOf(own(container, 'ports')) : []) {
@@ -73,7 +74,11 @@ export function parseContainerPorts(spec: JsonObject): readonly ContainerPort[] 
       found.set(`${name} ${protocol} ${number}`, { name, protocol, port: number })
     }
   }
-  return [...found.values()]
+  if (found.size > MOST_PORTS_OF_A_POD) {
+    const most = `its containers have ${count(found.size)} named ports; ${count(MOST_PORTS_OF_A_POD)} are the most`
+    report.add('spec.containers', undefined, `${most}, and no policy's name stands for one of the others`)
+  }
+  return [...found.values().take(MOST_PORTS_OF_A_POD)]
 }
 
 /** Absent is TCP; undefined for anything unknown. */

@@ -1,4 +1,5 @@
 /** Collects the Issues of one object while it is parsed; parsing goes on past each of them. */
+import { count, MOST_PARTS_OF_A_POLICY } from '../../compile/limits.ts'
 import type { Issue, ObjectReference } from '../../compile/model.ts'
 
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -9,6 +10,7 @@ const MOST_ISSUES = 20
 export class Report {
   readonly issues: Issue[] = []
   readonly #object: ObjectReference
+  #parts = 0
 
   constructor(object: ObjectReference) {
     this.#object = object
@@ -32,6 +34,28 @@ export class Report {
   list(field: string, value: unknown): readonly unknown[] | undefined {
     if (value === undefined || value === null) return []
     return Array.isArray(value) ? value : this.add(field, value, 'expected a list')
+  }
+
+  /** A list whose items count as parts of a policy; undefined, which allows nothing, where they are too many. */
+  parts(field: string, value: unknown): readonly unknown[] | undefined {
+    const list = this.list(field, value)
+    return list !== undefined && this.affords(field, list.length) ? list : undefined
+  }
+
+  /** Whether the object may have so many parts more. That it may not is said once. */
+  affords(field: string, parts: number): boolean {
+    const before = this.#parts
+    this.#parts += parts
+    if (this.#parts <= MOST_PARTS_OF_A_POLICY) return true
+    if (before <= MOST_PARTS_OF_A_POLICY) {
+      const most = `${count(MOST_PARTS_OF_A_POLICY)} rules, peers, excepts, ports and terms of selectors are the most`
+      this.add(
+        field,
+        undefined,
+        `${most}, and here are ${count(this.#parts)}: from here on nothing is allowed`,
+      )
+    }
+    return false
   }
 }
 

@@ -15,9 +15,23 @@ export function parseSelector(report: Report, field: string, raw: unknown): Sele
   return { kind: 'labels', requirements: [...labels, ...expressions] }
 }
 
+/** How many labels, expressions and values it has. */
+export function termsOf(raw: unknown): number {
+  if (!isObject(raw)) return 0
+  const [labels, expressions] = [own(raw, 'matchLabels'), own(raw, 'matchExpressions')]
+  const all: readonly unknown[] = Array.isArray(expressions) ? expressions : []
+  const values = all.map((each) => (isObject(each) ? own(each, 'values') : undefined))
+  const sizes = values.map((each) => (Array.isArray(each) ? each.length : 0))
+  return sizes.reduce(
+    (sum, size) => sum + size,
+    all.length + (isObject(labels) ? Object.keys(labels).length : 0),
+  )
+}
+
 function parseMatchLabels(report: Report, field: string, raw: unknown): readonly Requirement[] | undefined {
   if (raw === undefined || raw === null) return []
   if (!isObject(raw)) return report.add(field, raw, 'expected a map of text; the selector matches nothing')
+  if (!report.affords(field, Object.keys(raw).length)) return undefined
   const requirements: Requirement[] = []
   for (const [key, value] of Object.entries(raw)) {
     if (typeof value !== 'string') {
@@ -36,7 +50,7 @@ function parseMatchExpressions(
   field: string,
   raw: unknown,
 ): readonly Requirement[] | undefined {
-  const list = report.list(field, raw)
+  const list = report.parts(field, raw)
   if (list === undefined) return undefined
   const requirements: Requirement[] = []
   for (const [index, expression] of list.entries()) {
@@ -53,7 +67,7 @@ function parseExpression(report: Report, field: string, raw: unknown): Requireme
     return report.add(field, raw, 'expected key, operator and values; the selector matches nothing')
   }
   const operator = own(raw, 'operator')
-  const values = report.list(`${field}.values`, own(raw, 'values'))
+  const values = report.parts(`${field}.values`, own(raw, 'values'))
   if (values === undefined) return undefined
   if (!values.every((value) => typeof value === 'string')) {
     return report.add(`${field}.values`, values, 'expected a list of text; the selector matches nothing')
