@@ -2,13 +2,15 @@
  * Issues as Kubernetes Events on the objects that they are about, where `kubectl describe` shows them to their owners.
  *
  * An Event's name follows from its Issue, so that of all nodes that find one the first says it and the API server
- * refuses the others' copies. Who floods us with Issues gets the first of them, and the rest at a slow pace. Where the
- * API server does not let us write, the log has it all, and Events are tried again after a while.
+ * refuses the others' copies. Who floods us with Issues gets the first of them, and the rest at a slow pace; namespaces take
+ * turns, so that one's flood keeps no other's waiting. Where the API server does not let us write, the log has it all, and
+ * Events are tried again after a while.
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import type { Issue, ObjectReference } from '../compile/model.ts'
+import { type Rate, TokenBucket } from './token-bucket.ts'
 
 /** What is needed of a connection to the API server. */
 export interface EventWriter {
@@ -29,12 +31,12 @@ export interface IssueEventsOptions {
   readonly signal: AbortSignal
 }
 
-/** Events at once, and from then on one in so many ms. */
-const BURST = 25
-const PACE_MS = 2_000
+/** Events at once, and from then on one in so many ms: of all, and of one namespace. */
+const OF_ALL: Rate = { burst: 25, paceMs: 2_000 }
+const OF_A_NAMESPACE: Rate = { burst: 15, paceMs: 10_000 }
 
-/** Issues that wait to be told; more than that are left to the log. */
-const MOST_WAITING = 1_000
+/** Issues of one namespace that wait to be told; more than that are left to the log. */
+const MOST_WAITING = 100
 
 /** After a refusal nothing is written for so long. */
 const REFUSED_MS = 10 * 60_000
@@ -50,57 +52,92 @@ const API_VERSIONS: Readonly<Record<ObjectReference['kind'], string>> = {
   File: '',
 }
 
+/** What one namespace has to be told. */
+interface Share {
+  readonly bucket: TokenBucket
+  waiting: readonly Issue[]
+  /** The number of the Event that it had last. */
+  turn: number
+  /** Whether it was said that there are too many. */
+  isOver: boolean
+}
+
 export class IssueEvents {
   readonly #options: IssueEventsOptions
   readonly #toldAt = new Map<string, number>()
-  #waiting: Issue[] = []
-  #tokens = BURST
+  readonly #shares = new Map<string, Share>()
+  readonly #bucket: TokenBucket
+  #turns = 0
   #running = false
 
   constructor(options: IssueEventsOptions) {
     this.#options = options
+    this.#bucket = new TokenBucket(OF_ALL, options.clock)
   }
 
   /** States all Issues that hold now; those not told yet will be. */
   set(issues: readonly Issue[]): void {
     const now = this.#options.clock.now()
-    const told = issues.map((issue) => [eventName(issue), issue] as const)
-    const holding = new Set(told.map(([name]) => name))
+    const holding = new Set(issues.map(eventName))
     for (const name of this.#toldAt.keys()) if (!holding.has(name)) this.#toldAt.delete(name)
-    this.#waiting = told
-      .filter(([name]) => now - (this.#toldAt.get(name) ?? Number.NEGATIVE_INFINITY) > REPEAT_MS)
-      .slice(0, MOST_WAITING)
-      .map(([, issue]) => issue)
-    if (!this.#running && this.#waiting.length > 0) void this.#tell()
+    const untold = issues.filter(
+      (issue) => now - (this.#toldAt.get(eventName(issue)) ?? Number.NEGATIVE_INFINITY) > REPEAT_MS,
+    )
+    const byNamespace = Map.groupBy(untold, namespaceOf)
+    for (const [namespace, own] of byNamespace) this.#setShare(namespace, own)
+    for (const [namespace, share] of this.#shares) {
+      if (!byNamespace.has(namespace)) this.#setShare(namespace, [])
+      if (share.waiting.length === 0 && share.bucket.isFull) this.#shares.delete(namespace)
+    }
+    if (!this.#running && untold.length > 0) void this.#tell()
+  }
+
+  #setShare(namespace: string, own: readonly Issue[]): void {
+    const share = this.#shares.get(namespace) ?? {
+      bucket: new TokenBucket(OF_A_NAMESPACE, this.#options.clock),
+      waiting: [],
+      turn: 0,
+      isOver: false,
+    }
+    this.#shares.set(namespace, share)
+    share.waiting = own.slice(0, MOST_WAITING)
+    const left = own.length - share.waiting.length
+    if (left > 0 && !share.isOver)
+      this.#options.log.warn(
+        { namespace },
+        `${left} Issues of namespace ${namespace} are left out of Events for now; the log has them`,
+      )
+    share.isOver = left > 0
   }
 
   async #tell(): Promise<void> {
     const { clock, log, signal } = this.#options
     this.#running = true
-    for (
-      let issue = this.#waiting.shift();
-      issue !== undefined && !signal.aborted;
-      issue = this.#waiting.shift()
-    ) {
-      this.#toldAt.set(eventName(issue), clock.now())
-      const refusal = await this.#write(issue)
+    while (!signal.aborted && [...this.#shares.values()].some(({ waiting }) => waiting.length > 0)) {
+      const issue = this.#next()
+      const refusal = issue && (await this.#write(issue))
       if (refusal !== undefined)
         log.warn({ reason: refusal }, `Events cannot be written, the log has all: ${refusal}`)
-      this.#tokens = Math.max(0, this.#tokens - 1)
-      if (refusal !== undefined || this.#tokens === 0) {
-        await clock.sleep(refusal === undefined ? PACE_MS : REFUSED_MS, signal).catch(() => undefined)
-      }
+      if (refusal !== undefined || issue === undefined)
+        await clock.sleep(refusal === undefined ? OF_ALL.paceMs : REFUSED_MS, signal).catch(() => undefined)
     }
     this.#running = false
-    void this.#refill()
   }
 
-  async #refill(): Promise<void> {
-    const { clock, signal } = this.#options
-    while (!this.#running && this.#tokens < BURST && !signal.aborted) {
-      await clock.sleep(PACE_MS, signal).catch(() => undefined)
-      if (!this.#running) this.#tokens += 1
-    }
+  /** Of those namespaces that may have one now, the one that has waited for the most turns; undefined: none may. */
+  #next(): Issue | undefined {
+    if (!this.#bucket.has) return undefined
+    const ready = [...this.#shares.values()].filter(({ waiting, bucket }) => waiting.length > 0 && bucket.has)
+    const [share] = ready.sort((a, b) => a.turn - b.turn)
+    const [issue, ...others] = share?.waiting ?? []
+    if (share === undefined || issue === undefined) return undefined
+    this.#bucket.take()
+    share.bucket.take()
+    this.#turns += 1
+    share.turn = this.#turns
+    share.waiting = others
+    this.#toldAt.set(eventName(issue), this.#options.clock.now())
+    return issue
   }
 
   /** @returns why it could not be written, if so */
@@ -123,8 +160,21 @@ export class IssueEvents {
   }
 }
 
+function namespaceOf({ object }: Issue): string {
+  return object.namespace ?? (object.kind === 'Namespace' ? object.name : '')
+}
+
+/** Issues that hold on are the same objects. */
+const names = new WeakMap<Issue, string>()
+
 /** The same for the same Issue on every node. */
-function eventName({ object, field, value, reason }: Issue): string {
+function eventName(issue: Issue): string {
+  const name = names.get(issue) ?? makeName(issue)
+  names.set(issue, name)
+  return name
+}
+
+function makeName({ object, field, value, reason }: Issue): string {
   const hash = createHash('sha256')
     .update(JSON.stringify([object, field, value, reason]))
     .digest('hex')

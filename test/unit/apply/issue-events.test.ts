@@ -102,6 +102,38 @@ describe('Events', () => {
     expect(sent.length).toBeLessThanOrEqual(25 + slept.length)
   })
 
+  test('of one namespace’s flood keep no other’s waiting, and how many are left out is said once', async () => {
+    const { events, sent, log, settle } = server()
+    const flood = Array.from({ length: 10_000 }, (_, index) => issue(`p-${index}`))
+    const other = { ...issue('honest'), object: { ...issue('honest').object, namespace: 'other' } }
+    events.set(flood)
+    events.set([...flood, other])
+    events.set([...flood, other])
+    await settle()
+    expect(sent.findIndex(({ path }) => path === '/api/v1/namespaces/other/events')).toBeLessThan(3)
+    expect(log).toEqual(['9900 Issues of namespace shop are left out of Events for now; the log has them'])
+  })
+
+  test('of six namespaces’ floods are theirs in turn', async () => {
+    const { events, sent, settle } = server()
+    const namespaces = ['a', 'b', 'c', 'd', 'e', 'f']
+    const issues = namespaces.flatMap((namespace) =>
+      Array.from({ length: 50 }, (_, index) => {
+        const each = issue(`p-${index}`)
+        return { ...each, object: { ...each.object, namespace } }
+      }),
+    )
+    events.set(issues)
+    await settle()
+    const first = sent.slice(0, 24).map(({ path }) => path.split('/')[4])
+    expect(
+      Map.groupBy(first, (each) => each)
+        .values()
+        .toArray()
+        .map(({ length }) => length),
+    ).toEqual(Array(6).fill(4))
+  })
+
   test('that may not be written are said to be so once, and left for ten minutes', async () => {
     const { events, sent, slept, log, settle } = server(() => 403)
     events.set([issue('a')])
