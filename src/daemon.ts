@@ -13,6 +13,7 @@ import type { Compilation, CompileOptions, PodTarget } from './compile/compile.t
 import { NO_CUSTOM_RULES } from './compile/custom/rules.ts'
 import { IncrementalCompiler } from './compile/incremental/compiler.ts'
 import type { Attachment, Issue, Kind, NamespacedName, Pod } from './compile/model.ts'
+import { isHeavy } from './compile/ruleset-limit.ts'
 import { IssueLog } from './issue-log.ts'
 import type { DaemonStatus, Observer } from './metrics.ts'
 import type { NodeCheck } from './node-check.ts'
@@ -92,6 +93,7 @@ export class Daemon {
       concurrency: options.concurrency,
       // The compiler gives a target that is not affected again.
       same: (a, b) => a === b,
+      isHeavy: ({ ruleset }) => ruleset !== undefined && isHeavy(ruleset),
       onOutcome: (key, outcome) => this.#note(key, outcome),
     })
   }

@@ -82,7 +82,8 @@ export type WriteOutcome =
 export type Found<Listed> =
   | { readonly kind: 'listed'; readonly listed: Listed }
   | { readonly kind: 'absent' }
-  | { readonly kind: 'failed'; readonly reason: string }
+  /** `tooLarge`: somebody else has made it larger than our rules can be. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly tooLarge?: boolean }
 
 /** The interfaces that rules govern, and the networks that each was told to be on. */
 export type Governed = ReadonlyMap<string, StandingNetworks>

@@ -36,7 +36,7 @@ async function choosePrograms(
   netns: OpenNetns,
   wanted: Variant | undefined,
   signal: AbortSignal,
-): Promise<ChosenPrograms | Exclude<Ended, { kind: 'done' }>> {
+): Promise<ChosenPrograms | Exclude<Ended, { kind: 'done' | 'too-large' }>> {
   if (wanted !== undefined) return chosen({ variant: wanted, infix: `-${wanted}` })
   const version = await runIn(netns, ['iptables', '--version'], signal)
   const named: readonly Programs[] =
@@ -48,10 +48,11 @@ async function choosePrograms(
   let problem: Ended = version
   for (const own of candidates) {
     const ended = await save(netns, own, 4, signal, 'filter')
-    if (ended.kind === 'done') return chosen(own)
+    if (ended.kind === 'done' || ended.kind === 'too-large') return chosen(own)
     if (own === first || ended.kind !== 'missing') problem = ended
   }
-  return problem.kind === 'done' ? { kind: 'failed', reason: 'iptables does not work' } : problem
+  if (problem.kind === 'done') return { kind: 'failed', reason: 'iptables does not work' }
+  return problem.kind === 'missing' ? problem : { kind: 'failed', reason: problem.reason }
 }
 
 function chosen(own: Programs): ChosenPrograms {

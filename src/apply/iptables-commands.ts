@@ -2,7 +2,9 @@
  * The programs of iptables, run within a network namespace. There are two variants, which keep their rules in different
  * places in the kernel: `iptables-nft` and `iptables-legacy`. The plain name is that which the host has chosen.
  */
+import { describeBounds, isTooLarge, within } from 'nftables-json/run'
 import type { Family } from '../compile/address.ts'
+import { LISTING_BOUNDS } from './listing-bounds.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
 export type Variant = 'nft' | 'legacy'
@@ -17,6 +19,8 @@ export type Ended =
   | { readonly kind: 'done'; readonly stdout: string; readonly stderr: string }
   /** The program is not installed. */
   | { readonly kind: 'missing'; readonly reason: string }
+  /** What it would print takes more than `LISTING_BOUNDS`. */
+  | { readonly kind: 'too-large'; readonly reason: string }
   | { readonly kind: 'failed'; readonly reason: string }
 
 const TIMEOUT_MS = 30_000
@@ -70,17 +74,19 @@ export async function runIn(
   input?: string,
 ): Promise<Ended> {
   const { execa } = await import('execa')
-  const { exitCode, stdout, stderr, timedOut, originalMessage } = await execa(
-    'nsenter',
-    [`--net=${netns.path}`, ...command],
-    {
-      timeout: TIMEOUT_MS,
-      cancelSignal: signal,
-      env: { LC_ALL: 'C' },
-      reject: false,
-      ...(input === undefined ? { stdin: 'ignore' } : { input }),
-    },
-  )
+  // What is written is ours, and as large as we make it; what is listed, whoever is root in the pod has made.
+  const bounds = input === undefined ? LISTING_BOUNDS : undefined
+  const [program, ...args] = [...within(bounds), 'nsenter', `--net=${netns.path}`, ...command]
+  const ended = await execa(program ?? '', args, {
+    timeout: TIMEOUT_MS,
+    cancelSignal: signal,
+    env: { LC_ALL: 'C' },
+    reject: false,
+    ...(input === undefined ? { stdin: 'ignore', maxBuffer: LISTING_BOUNDS.output } : { input }),
+  })
+  const { exitCode, stdout, stderr, timedOut, isCanceled, originalMessage } = ended
+  if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(ended))
+    return { kind: 'too-large', reason: `${command.join(' ')}: ${describeBounds(bounds)}` }
   const said = `${command.join(' ')}: ${timedOut ? `ran longer than ${TIMEOUT_MS} ms` : firstLine(stderr)}`
   if (exitCode === 0) return { kind: 'done', stdout, stderr }
   if (/^nsenter: (?:failed to execute|can't execute)/m.test(stderr)) return { kind: 'missing', reason: said }

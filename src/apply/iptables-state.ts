@@ -26,7 +26,12 @@ export interface IptablesState {
 
 export type Looked =
   | { readonly kind: 'state'; readonly state: IptablesState }
-  | { readonly kind: 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      readonly tooLarge: boolean
+      readonly costly: boolean
+    }
 
 /** Where rules name sets that cannot be listed, that is a failure; whoever can do without them has a look that is `partial`. */
 export async function lookAt(
@@ -46,7 +51,9 @@ export async function lookAt(
       : { kind: 'state', state }
   } catch (error) {
     await sets
-    return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
+    const tooLarge = error instanceof TooLargeListing
+    const reason = error instanceof Error ? error.message : String(error)
+    return { kind: 'failed', reason, tooLarge, costly: tooLarge }
   }
 }
 
@@ -80,6 +87,9 @@ export interface ReadFamily {
 
 export const NOTHING_SAVED: Saved = { tables: new Map(), counted: [] }
 
+/** Somebody else has made the rules larger than ours can be. */
+class TooLargeListing extends Error {}
+
 /** @throws where the table cannot be listed */
 export async function listTable(
   netns: OpenNetns,
@@ -89,6 +99,7 @@ export async function listTable(
   signal: AbortSignal,
 ): Promise<{ readonly saved: Saved; readonly said: string }> {
   const ended = await save(netns, programs, family, signal, table)
+  if (ended.kind === 'too-large') throw new TooLargeListing(ended.reason)
   if (ended.kind !== 'done') throw new Error(ended.reason)
   return { saved: parseSaved(ended.stdout), said: `${ended.stderr}\n${ended.stdout}` }
 }

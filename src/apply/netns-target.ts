@@ -12,6 +12,7 @@ import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Found, Governed, Printed } from './backend.ts'
 import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
+import { LargeListings } from './listing-bounds.ts'
 import { instanceOf } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
@@ -30,6 +31,8 @@ export interface NetnsTargetOptions<Listed> {
   /** Quick answers about namespaces, where they can be had. */
   readonly kernel?: KernelView | undefined
   readonly dropLog?: DropLog | undefined
+  /** Milliseconds from some fixed point. */
+  readonly now?: () => number
   /** Told of each pod in which other rules stand now than before, or may. */
   readonly changed?: (key: string) => void
   /** Told of each pod in which somebody else had changed our rules, as they are put back. */
@@ -85,6 +88,17 @@ const ABSENT = { kind: 'absent' } as const
 export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target<PodTarget> {
   const { backend } = options
   const written = new Map<string, Written>()
+  const large = new LargeListings(options.now ?? (() => performance.now()))
+
+  /** What stands, but for what was too large to be listed a while ago. */
+  async function read(key: string, netns: OpenNetns, signal: AbortSignal): Promise<Found<Listed>> {
+    const resting = large.resting(key)
+    if (resting !== undefined) return { kind: 'failed', reason: resting, tooLarge: true }
+    const found = await backend.read(netns, signal)
+    if (found.kind === 'failed' && found.tooLarge === true) large.note(key)
+    else large.listed(key)
+    return found
+  }
 
   async function update(key: string, { pod }: PodTarget, signal: AbortSignal): Promise<Outcome> {
     const located = await options.locator.locate(pod, signal)
@@ -97,7 +111,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
     const untouched = known === undefined && options.kernel?.isUntouched(netns) === true
     const aloneAtFirst = known === undefined && (untouched || isAlone(generation, netns, signal))
-    const found = known === undefined ? await (untouched ? ABSENT : backend.read(netns, signal)) : undefined
+    const found = known === undefined ? await (untouched ? ABSENT : read(key, netns, signal)) : undefined
     const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
     if (owner !== undefined) return failed(owner)
     const before = untouched ? undefined : await governedBefore(found, pod, netns, signal)
@@ -137,7 +151,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         attachments,
         mismatch,
       })
-    const remark = [lost?.remark, mismatch, stands.remark].filter((each) => each !== undefined).join('; ')
+    const remark = [lost?.remark, mismatch, stands.remark, large.resting(key)]
+      .filter((each) => each !== undefined)
+      .join('; ')
     return remark === '' ? DONE : { kind: 'done', remark }
   }
 
@@ -156,7 +172,12 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const { key, netns, known, generation, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
     if (asBefore && isAsSeen(known, generation)) return { kind: 'stands', generation, stood: generation }
-    const stood = found ?? (asBefore ? await backend.read(netns, signal) : undefined)
+    const isLarge = large.resting(key) !== undefined
+    if (asBefore && isLarge && isAsLeft(known, generation))
+      return { kind: 'stands', generation: undefined, stood: generation }
+    const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
+    const isAsked = asBefore || (isLarge && left === undefined)
+    const stood = found ?? (isAsked ? await read(key, netns, signal) : undefined)
     const isThere = stood !== undefined && printed.isThere(stood)
     if (isThere) {
       if (known === undefined) options.changed?.(key)
@@ -164,9 +185,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     }
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
-    if (asBefore && stood?.kind !== 'failed') options.drifted?.(key)
+    if (asBefore && (stood?.kind !== 'failed' || stood.tooLarge === true)) options.drifted?.(key)
     const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
-    const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
     const outcome = await printed.write(netns, signal, {
       found: stood ?? (left && backend.print(left.ruleset).asFound?.()),
       alone,
@@ -214,7 +234,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function clearOthers(pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
     for (const other of options.others) {
       const found = await other.read(netns, signal)
-      if (found.kind === 'absent') continue
+      // What is larger than any daemon's rules is the pod's own.
+      if (found.kind === 'absent' || (found.kind === 'failed' && found.tooLarge === true)) continue
       if ((await otherOwner(options, other, found, netns, nameOf(pod), signal)) !== undefined) continue
       const cleared = await other.clear(netns, signal)
       if (cleared.kind === 'failed') return `the ${other.name} rules of before are left: ${cleared.reason}`
@@ -242,6 +263,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
     options.dropLog?.set(key, undefined)
+    if (!options.compilation().targets.has(key as NamespacedName)) large.forget(key)
     const outcome = await takeAway(key, signal)
     options.changed?.(key)
     return outcome
@@ -255,9 +277,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (located.kind === 'unknown') return failed(`no network namespace found: ${located.reason}`)
     if (located.kind === 'absent') return DONE
     await using netns = located.netns
-    const found = await backend.read(netns, signal)
+    const found = await read(key, netns, signal)
     if ((await otherOwner(options, backend, found, netns, nameOf(pod), signal)) !== undefined) return DONE
-    if (found.kind === 'failed') return failed(found.reason)
+    if (found.kind === 'failed' && found.tooLarge !== true) return failed(found.reason)
     if (found.kind === 'absent' && options.kernel?.isUntouched(netns) !== true) {
       const lost = await withdrawn(await governedBefore(found, pod, netns, signal), pod, netns, signal)
       // Another backend's rules go once ours stand.

@@ -13,6 +13,7 @@ import { printNftables, TABLE } from '../compile/nftables/printer.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
+import { LISTING_BOUNDS } from './listing-bounds.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { type RunTransaction, runByProcess, writeTable } from './nftables-write.ts'
 
@@ -79,9 +80,10 @@ async function isAlone(netns: OpenNetns, signal: AbortSignal): Promise<boolean> 
 }
 
 async function read(netns: OpenNetns, signal: AbortSignal): Promise<Found<ListedTable>> {
-  const found = await listTable(TABLE, { netns: netns.path, signal })
+  const found = await listTable(TABLE, { netns: netns.path, signal, bounds: LISTING_BOUNDS })
   if (found.kind === 'absent') return found
-  if (found.kind !== 'listed') return { kind: 'failed', reason: found.reason }
+  if (found.kind !== 'listed')
+    return { kind: 'failed', reason: found.reason, tooLarge: found.kind === 'too-large' }
   const [listed] = found.listing.tables
   return listed === undefined ? { kind: 'absent' } : { kind: 'listed', listed }
 }
@@ -89,7 +91,9 @@ async function read(netns: OpenNetns, signal: AbortSignal): Promise<Found<Listed
 /** nft's own text for people, and its JSON to be read again; an empty text where no table of ours stands. */
 async function dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped> {
   const texts = await Promise.all(
-    (['text', 'json'] as const).map((form) => listText(TABLE, form, { netns: netns.path, signal })),
+    (['text', 'json'] as const).map((form) =>
+      listText(TABLE, form, { netns: netns.path, signal, bounds: LISTING_BOUNDS }),
+    ),
   )
   const [text, json] = texts
   if (text?.kind === 'listed' && json?.kind === 'listed') {
@@ -99,7 +103,7 @@ async function dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped> {
     ]
     return { kind: 'dumped', files: new Map(files) }
   }
-  const failed = texts.find((each) => each.kind === 'failed' || each.kind === 'netns-gone')
+  const failed = texts.find((each) => each.kind !== 'listed' && each.kind !== 'absent')
   return failed === undefined
     ? { kind: 'dumped', files: new Map([['nft', '']]) }
     : { kind: 'failed', reason: failed.reason }

@@ -12,6 +12,7 @@
  */
 import { runByExeca } from 'nftables-json/run'
 import { parseAddress } from '../compile/address.ts'
+import { LISTING_BOUNDS } from './listing-bounds.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
 /** More than a pod has; a limit on what is read and written for one. */
@@ -39,9 +40,14 @@ async function runIn(
 ): Promise<
   { readonly kind: 'ran'; readonly stdout: string } | { readonly kind: 'failed'; readonly reason: string }
 > {
-  const options = { timeoutMs: 10_000, signal, ...(input === undefined ? {} : { input }) }
+  const options = {
+    timeoutMs: 10_000,
+    signal,
+    bounds: LISTING_BOUNDS,
+    ...(input === undefined ? {} : { input }),
+  }
   const ended = await runByExeca('nsenter', [`--net=${netns.path}`, ...command], options)
-  if (ended.kind === 'failed') return { kind: 'failed', reason: `${command[0]}: ${ended.reason}` }
+  if (ended.kind !== 'exited') return { kind: 'failed', reason: `${command[0]}: ${ended.reason}` }
   if (ended.code === 0) return { kind: 'ran', stdout: ended.stdout }
   return { kind: 'failed', reason: `${command[0]}: ${ended.stderr.trim() || `exit code ${ended.code}`}` }
 }

@@ -11,7 +11,12 @@ export type Outcome =
   /** As desired; a remark is an Issue that holds all the same. */
   | { readonly kind: 'done'; readonly remark?: string }
   /** Not now: to be tried again, and an Issue until then. */
-  | { readonly kind: 'failed'; readonly reason: string }
+  | {
+      readonly kind: 'failed'
+      readonly reason: string
+      /** Trying costs a lot, by somebody else's doing: it is tried ever more seldom. */
+      readonly costly?: boolean
+    }
 
 export interface Target<D> {
   /** Makes the key's place as desired, in one step. */
@@ -33,6 +38,8 @@ export interface ReconcilerOptions<D> {
   readonly concurrency: number
   /** Whether two desired values ask for the same; update is not called for the second. */
   readonly same: (a: D, b: D) => boolean
+  /** Whether the work on it takes so much memory that there is to be one such work at a time. */
+  readonly isHeavy?: (desired: D) => boolean
   readonly onOutcome: (key: string, outcome: Outcome) => void
   readonly random?: () => number
 }
@@ -47,6 +54,8 @@ interface Work<D> {
   /** The wish changed or failed since the work on it began. */
   pending: boolean
   running: boolean
+  /** Its last turn was a long one. */
+  slow: boolean
   attempts: number
   outcome: Outcome | undefined
   /** The wish changed since the work on it began. */
@@ -58,6 +67,10 @@ interface Work<D> {
 
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 5_000
+const LAST_COSTLY_RETRY_MS = 5 * 60_000
+
+/** Keys whose last turn took longer may hold half of the places, so that whoever makes one slow keeps no others waiting; ms. */
+const SLOW_MS = 500
 const PRUNE = ' prune'
 
 export class Reconciler<D> {
@@ -67,6 +80,8 @@ export class Reconciler<D> {
   /** Only to be looked at again: after everything that changed. */
   readonly #later: string[] = []
   #running = 0
+  #slowRunning = 0
+  #heavyRunning = 0
   #desired: ReadonlyMap<string, D> | undefined
   #pruned = false
 
@@ -142,6 +157,7 @@ export class Reconciler<D> {
         wish,
         pending: false,
         running: false,
+        slow: false,
         attempts: 0,
         outcome: undefined,
         changed: true,
@@ -171,21 +187,43 @@ export class Reconciler<D> {
 
   #pump(): void {
     while (this.#running < this.#options.concurrency && !this.#options.signal.aborted) {
-      const key = this.#ready.shift() ?? this.#later.shift()
+      const key = this.#next(this.#ready) ?? this.#next(this.#later)
       if (key === undefined) return
       void this.#run(key)
     }
   }
 
+  /** Takes out the first whose turn it may be. */
+  #next(queue: string[]): string | undefined {
+    const noSlow = this.#slowRunning >= Math.max(1, Math.floor(this.#options.concurrency / 2))
+    const noHeavy = this.#heavyRunning > 0
+    const place = queue.findIndex((key) => {
+      const work = this.#work.get(key)
+      return work === undefined || !((noSlow && work.slow) || (noHeavy && this.#isHeavy(work)))
+    })
+    return place < 0 ? undefined : queue.splice(place, 1)[0]
+  }
+
+  #isHeavy({ wish }: Work<D>): boolean {
+    return wish.kind === 'update' && this.#options.isHeavy?.(wish.desired) === true
+  }
+
   async #run(key: string): Promise<void> {
     const work = this.#work.get(key)
     if (work === undefined) return
+    const [slow, heavy] = [Number(work.slow), Number(this.#isHeavy(work))]
+    const began = this.#options.clock.now()
     this.#running += 1
+    this.#slowRunning += slow
+    this.#heavyRunning += heavy
     work.running = true
     work.pending = false
     work.changed = false
     const outcome = await this.#perform(key, work.wish)
     this.#running -= 1
+    this.#slowRunning -= slow
+    this.#heavyRunning -= heavy
+    work.slow = this.#options.clock.now() - began > SLOW_MS
     work.running = false
     if (!this.#options.signal.aborted) this.#settle(key, work, outcome)
     this.#pump()
@@ -227,16 +265,16 @@ export class Reconciler<D> {
     if (work.pending) {
       this.#ready.push(key)
     } else if (outcome.kind === 'failed') {
-      void this.#retry(key, work)
+      void this.#retry(key, work, outcome.costly === true ? LAST_COSTLY_RETRY_MS : LAST_RETRY_MS)
     } else if (work.wish.kind !== 'update') {
       this.#work.delete(key)
     }
     this.#options.onOutcome(key, outcome)
   }
 
-  async #retry(key: string, work: Work<D>): Promise<void> {
+  async #retry(key: string, work: Work<D>, longest: number): Promise<void> {
     const { clock, signal, random = Math.random } = this.#options
-    const cap = Math.min(LAST_RETRY_MS, FIRST_RETRY_MS * 2 ** work.attempts)
+    const cap = Math.min(longest, FIRST_RETRY_MS * 2 ** work.attempts)
     work.attempts += 1
     work.retry = new AbortController()
     const mine = work.retry

@@ -8,11 +8,25 @@ export type ProcessOptions = {
   readonly input?: string
   readonly timeoutMs: number
   readonly signal?: AbortSignal
+  /** What the process may use; without it, what this process may. */
+  readonly bounds?: Bounds
+}
+
+/** For a process whose work is as large as somebody else makes it. */
+export type Bounds = {
+  /** Of its standard output, in characters. */
+  readonly output: number
+  /** Memory of its own (setrlimit(2), RLIMIT_DATA), in KiB. */
+  readonly memoryKib: number
+  /** CPU time, in seconds. */
+  readonly cpuSeconds: number
 }
 
 /** How a process ended. */
 export type ProcessResult =
   | { readonly kind: 'exited'; readonly code: number; readonly stdout: string; readonly stderr: string }
+  /** It would have taken more than its `bounds`. */
+  | { readonly kind: 'too-large'; readonly reason: string }
   /** It could not be started, ran too long, or was killed; `reason` says which, in words. */
   | { readonly kind: 'failed'; readonly reason: string }
 
@@ -27,20 +41,24 @@ export type RunProcess = (
  * By execa, which is imported at the first use: a daemon that holds libnftables in process never pays for it.
  * Messages are asked for in English, since the outcome of nsenter is read from its words.
  */
-export const runByExeca: RunProcess = async (program, args, { input, timeoutMs, signal }) => {
+export const runByExeca: RunProcess = async (program, args, { input, timeoutMs, signal, bounds }) => {
   const { execa } = await import('execa')
   let stdin: FileHandle | undefined
   try {
     stdin = input === undefined ? undefined : await namelessFile(input)
-    const result = await execa(program, args, {
+    const [started = program, ...words] = [...within(bounds), program, ...args]
+    const result = await execa(started, words, {
       // execa's types know the descriptors 3 to 9 only; its code takes any.
       stdin: (stdin?.fd as 3 | undefined) ?? 'ignore',
       timeout: timeoutMs,
       ...(signal === undefined ? {} : { cancelSignal: signal }),
+      ...(bounds === undefined ? {} : { maxBuffer: bounds.output }),
       env: { LC_ALL: 'C' },
       reject: false,
     })
     const { exitCode, stdout, stderr, timedOut, isCanceled } = result
+    if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(result))
+      return { kind: 'too-large', reason: describeBounds(bounds) }
     if (exitCode === undefined || timedOut || isCanceled) {
       return { kind: 'failed', reason: failure(result, timeoutMs) }
     }
@@ -71,6 +89,30 @@ async function openNameless(directory: string): Promise<FileHandle> {
   const file = await open(path, 'wx+', 0o600)
   await unlink(path)
   return file
+}
+
+/**
+ * What a program is started by so that it keeps within the bounds: a shell that sets the limits and becomes the program. Where
+ * memory is short all the same, the kernel is to end that before anything else.
+ */
+export function within(bounds: Bounds | undefined): [] | [string, ...string[]] {
+  if (bounds === undefined) return []
+  const first = 'echo 1000 2>&- >/proc/self/oom_score_adj'
+  const script = `${first}; ulimit -d ${bounds.memoryKib}; ulimit -t ${bounds.cpuSeconds}; exec "$@"`
+  return ['sh', '-c', script, 'sh']
+}
+
+/** What cannot have memory says so or dies of it, and the kernel ends what has had its CPU time. */
+export function isTooLarge(
+  ended: Ended & { readonly isMaxBuffer: boolean; readonly stderr: string },
+): boolean {
+  return ended.isMaxBuffer || ended.signal !== undefined || NO_MEMORY.test(ended.stderr)
+}
+
+const NO_MEMORY = /memory allocation failure|out of memory|cannot allocate memory/i
+
+export function describeBounds({ output, memoryKib, cpuSeconds }: Bounds): string {
+  return `it takes more than ${output} characters, ${memoryKib} KiB of memory or ${cpuSeconds} s of CPU time`
 }
 
 type Ended = {

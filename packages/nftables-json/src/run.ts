@@ -7,11 +7,20 @@ import { toJson } from './json.ts'
 import { parseListing } from './listing.ts'
 import type { Listing } from './listing-types.ts'
 import { checkName } from './names.ts'
-import { type ProcessResult, type RunProcess, runByExeca } from './process.ts'
+import { type Bounds, type ProcessResult, type RunProcess, runByExeca } from './process.ts'
 import type { Transaction } from './transaction.ts'
 import type { TableKey } from './types.ts'
 
-export { type ProcessOptions, type ProcessResult, type RunProcess, runByExeca } from './process.ts'
+export {
+  type Bounds,
+  describeBounds,
+  isTooLarge,
+  type ProcessOptions,
+  type ProcessResult,
+  type RunProcess,
+  runByExeca,
+  within,
+} from './process.ts'
 
 export type RunOptions = {
   /** The path of a network namespace, `/proc/123/ns/net` or a bind mount; without one, the process's own. */
@@ -21,6 +30,8 @@ export type RunOptions = {
   readonly signal?: AbortSignal
   /** 30 seconds when not given. */
   readonly timeoutMs?: number
+  /** What a listing may take: others can make a table as large as they like (listings only). */
+  readonly bounds?: Bounds
   /** The program: `nft`, looked up in PATH, when not given. */
   readonly nft?: string
   /** What starts it; execa when not given. */
@@ -32,6 +43,9 @@ export type NetnsGone = { readonly kind: 'netns-gone'; readonly reason: string }
 
 /** nft did not run to its end. A transaction may or may not have been committed: list before you conclude. */
 export type Failed = { readonly kind: 'failed'; readonly reason: string }
+
+/** The listing would be larger than its bounds. */
+export type TooLarge = { readonly kind: 'too-large'; readonly reason: string }
 
 export type RunResult =
   /** The kernel has committed it all; with `check`, it would. */
@@ -45,6 +59,7 @@ export type ListResult =
   | { readonly kind: 'listed'; readonly listing: Listing }
   /** There is no such table. */
   | { readonly kind: 'absent' }
+  | TooLarge
   | NetnsGone
   | Failed
 
@@ -52,7 +67,9 @@ export type ListResult =
 export async function run(transaction: Transaction, options: RunOptions = {}): Promise<RunResult> {
   const args = options.check === true ? ['--check', '-j', '-f', '-'] : ['-j', '-f', '-']
   const input = JSON.stringify(toJson(transaction.commands))
-  const ended = await start(args, options, input)
+  const { bounds: _, ...unbounded } = options
+  const ended = await start(args, unbounded, input)
+  if (ended.kind === 'too-large') return { kind: 'failed', reason: ended.reason }
   if (ended.kind !== 'exited') return ended
   const { code, stderr, command } = ended
   if (code === 0) return { kind: 'done' }
@@ -126,9 +143,9 @@ type Exited = Extract<ProcessResult, { kind: 'exited' }> & { readonly command: s
 
 async function start(
   args: readonly string[],
-  { netns, nft = 'nft', timeoutMs = 30_000, signal, runProcess = runByExeca }: RunOptions,
+  { netns, nft = 'nft', timeoutMs = 30_000, signal, bounds, runProcess = runByExeca }: RunOptions,
   input?: string,
-): Promise<Exited | NetnsGone | Failed> {
+): Promise<Exited | TooLarge | NetnsGone | Failed> {
   const [program = nft, ...rest] =
     netns === undefined ? [nft, ...args] : ['nsenter', `--net=${netns}`, nft, ...args]
   const command = [program, ...rest].join(' ')
@@ -136,8 +153,9 @@ async function start(
     timeoutMs,
     ...(input === undefined ? {} : { input }),
     ...(signal === undefined ? {} : { signal }),
+    ...(bounds === undefined ? {} : { bounds }),
   })
-  if (ended.kind === 'failed') return { kind: 'failed', reason: `${command}: ${ended.reason}` }
+  if (ended.kind !== 'exited') return { kind: ended.kind, reason: `${command}: ${ended.reason}` }
   if (netns === undefined || !ended.stderr.startsWith('nsenter: ')) return { ...ended, command }
   const reason = `${command}: ${firstLine(ended.stderr)}`
   return { kind: GONE.test(ended.stderr) ? 'netns-gone' : 'failed', reason }

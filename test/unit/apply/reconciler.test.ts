@@ -4,6 +4,8 @@ import { type Outcome, Reconciler, type Target } from '../../../src/apply/reconc
 import { type Clock, systemClock } from '../../../src/clock.ts'
 
 interface Lab {
+  /** Time passes only so. */
+  pass(ms: number): void
   readonly reconciler: Reconciler<string>
   readonly book: string[]
   /** Lets the oldest call that waits return. */
@@ -15,7 +17,12 @@ interface Lab {
 const DONE: Outcome = { kind: 'done' }
 const FAILED: Outcome = { kind: 'failed', reason: 'no' }
 
-function lab({ concurrency = 8, leftovers = [] as readonly string[], manual = false } = {}): Lab {
+function lab({
+  concurrency = 8,
+  leftovers = [] as readonly string[],
+  manual = false,
+  isHeavy = (_: string): boolean => false,
+} = {}): Lab {
   const book: string[] = []
   const waiting: ((outcome: Outcome) => void)[] = []
   const slept: number[] = []
@@ -28,17 +35,22 @@ function lab({ concurrency = 8, leftovers = [] as readonly string[], manual = fa
     delete: (key) => call(`delete ${key}`),
     prune: async () => leftovers,
   }
-  const clock: Clock = { ...systemClock, sleep: async (ms) => void slept.push(ms) }
+  let now = 0
+  const clock: Clock = { ...systemClock, now: () => now, sleep: async (ms) => void slept.push(ms) }
   const reconciler = new Reconciler({
     target,
     clock,
     signal: new AbortController().signal,
     concurrency,
     same: (a, b) => a === b,
+    isHeavy,
     onOutcome: () => undefined,
     random: () => 1,
   })
   return {
+    pass(ms) {
+      now += ms
+    },
     reconciler,
     book,
     slept,
@@ -168,5 +180,44 @@ describe('the reconciler', () => {
     expect(reconciler.settled).toBe(false)
     await answer(FAILED)
     expect(reconciler.settled).toBe(true)
+  })
+
+  test('keys whose last turn was long hold half of the places at most, and none of the others waits for them', async () => {
+    const { reconciler, book, answer, pass } = lab({ concurrency: 4, manual: true })
+    const names = ['a', 'b', 'c', 'd']
+    reconciler.setDesired(new Map(names.map((name) => [name, '1'])))
+    await settle()
+    pass(501)
+    for (const _ of names) await answer()
+    const before = book.length
+    reconciler.setDesired(new Map([...names.map((name) => [name, '2'] as const), ['honest', '1']]))
+    await settle()
+    expect(book.slice(before)).toEqual(['update a 2', 'update b 2', 'update honest 1'])
+    await answer()
+    expect(book.at(-1)).toBe('update c 2')
+  })
+
+  test('heavy work is done one at a time, beside what is not', async () => {
+    const { reconciler, book, answer } = lab({ manual: true, isHeavy: (desired) => desired === 'heavy' })
+    reconciler.setDesired(
+      new Map([
+        ['a', 'heavy'],
+        ['b', 'heavy'],
+        ['c', 'light'],
+      ]),
+    )
+    await settle()
+    expect(book).toEqual(['update a heavy', 'update c light'])
+    await answer()
+    expect(book.at(-1)).toBe('update b heavy')
+  })
+
+  test('what costs a lot to try is tried ever more seldom', async () => {
+    const { reconciler, slept, answer } = lab({ manual: true })
+    reconciler.setDesired(new Map([['a', '1']]))
+    await settle()
+    for (let time = 0; time < 16; time += 1) await answer({ ...FAILED, costly: true })
+    expect(slept.slice(0, 3)).toEqual([50, 100, 200])
+    expect(slept.at(-1)).toBe(300_000)
   })
 })

@@ -4,7 +4,7 @@
  */
 import { toJson } from '../json.ts'
 import { parseListing } from '../listing.ts'
-import type { Failed, ListResult, NetnsGone, RunOptions, RunResult } from '../run.ts'
+import type { Failed, ListResult, NetnsGone, RunOptions, RunResult, TooLarge } from '../run.ts'
 import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
 import type { Answer, GenerationResult, Job } from './messages.ts'
@@ -56,7 +56,10 @@ export class NftWorker implements AsyncDisposable {
   }
 
   /** One table as the kernel has it. The name goes to nft as data, so any name may be asked for. */
-  async listTable({ family, name }: TableKey, options: WorkerOptions = {}): Promise<ListResult> {
+  async listTable(
+    { family, name }: TableKey,
+    options: WorkerOptions = {},
+  ): Promise<Exclude<ListResult, TooLarge>> {
     const where = whereOf(options)
     const input = JSON.stringify({ nftables: [{ list: { table: { family, name } } }] })
     const ran = await this.#command({ grammar: 'json', input }, { ...options, check: false })
