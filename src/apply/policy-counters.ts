@@ -70,6 +70,8 @@ type Whose = Omit<PolicyCounter, 'packets' | 'bytes'>
 function whose(rule: string, chain: string, podNamespace: string): Whose | undefined {
   const [, namespace = '', policy = '', direction] =
     /^([^/ ]+)\/([^ ]+) (ingress|egress)\[[0-9]+\]$/.exec(rule) ?? []
+  // Root in the pod can write rules with any comment; policies of other namespaces never govern it.
+  if (direction !== undefined && namespace !== podNamespace) return undefined
   if (direction !== undefined)
     return { namespace, policy, direction: direction as Direction, verdict: 'accept' }
   if (rule !== 'no policy allows it') return undefined

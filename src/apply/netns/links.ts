@@ -13,6 +13,9 @@ export interface KernelLink {
 /** By name. */
 export type Links = ReadonlyMap<string, KernelLink>
 
+/** Some 10,000 links: root in the pod can make as many as it likes. */
+const MOST_OUTPUT = 4 * 1024 * 1024
+
 /** @throws where they cannot be read */
 export async function readLinks(netns: OpenNetns, signal: AbortSignal): Promise<Links> {
   const { execa } = await import('execa')
@@ -22,6 +25,7 @@ export async function readLinks(netns: OpenNetns, signal: AbortSignal): Promise<
     cancelSignal: signal,
     env: { LC_ALL: 'C' },
     stdin: 'ignore',
+    maxBuffer: MOST_OUTPUT,
   })
   return parseKernelLinks(stdout)
 }

@@ -143,3 +143,29 @@ describe('listTable', () => {
     expect((await scratch.list()).tables).toHaveLength(1)
   })
 })
+
+describe('a listing that is as large as others make it', () => {
+  const bounds = { output: 1_000_000, memoryKib: 65_536, cpuSeconds: 5 }
+
+  test('is had where it keeps within its bounds, and else is too large', async () => {
+    const transaction = new Transaction()
+    const elem = Array.from({ length: 50_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`)
+    transaction.replaceTable(TABLE).addSet({ name: 's', type: 'ipv4_addr', elem })
+    await run(transaction, { netns })
+    expect((await listTable(TABLE, { netns, bounds })).kind).toBe('listed')
+    for (const less of [{ output: 10_000 }, { memoryKib: 8_192 }]) {
+      const within = { ...bounds, ...less }
+      const reason = `it takes more than ${within.output} characters, ${within.memoryKib} KiB of memory or 5 s of CPU time`
+      expect(await listTable(TABLE, { netns, bounds: within })).toEqual({
+        kind: 'too-large',
+        reason: expect.stringContaining(reason),
+      })
+    }
+    await run(small(), { netns })
+  })
+
+  test('is gone or absent all the same', async () => {
+    expect(await listTable(gone, { netns, bounds })).toEqual({ kind: 'absent' })
+    expect((await listTable(TABLE, { netns: '/run/netns/no-such', bounds })).kind).toBe('netns-gone')
+  })
+})
