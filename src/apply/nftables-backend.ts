@@ -13,6 +13,7 @@ import { printNftables, TABLE } from '../compile/nftables/printer.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
+import { KERNEL } from './kernel-abilities.ts'
 import { LISTING_BOUNDS } from './listing-bounds.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { type RunTransaction, runByProcess, writeTable } from './nftables-write.ts'
@@ -54,7 +55,7 @@ export const nftablesBackend: Backend<ListedTable> = {
 }
 
 function print(ruleset: Ruleset | undefined, run: RunTransaction): Printed<ListedTable> {
-  const printed = printNftables(ruleset)
+  const printed = printNftables(ruleset, KERNEL)
   const { transaction, table, digest } = printed
   return {
     digest,

@@ -90,7 +90,7 @@ describe('is seen at the next look, and undone', () => {
     [
       'a hook is at another place in a packet’s path',
       (listing) => {
-        const rules = chainOf(listing, 'input').replace('hook input', 'hook postrouting')
+        const rules = chainOf(listing, 'input').replace('hook input', 'hook forward')
         return `delete chain ${OURS} input\ntable ${OURS} {\nchain input {\n${rules}\n}\n}`
       },
     ],

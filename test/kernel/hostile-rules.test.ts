@@ -51,7 +51,7 @@ test('there is something to load', () => {
 })
 
 test('nftables', { timeout: 300_000 }, async () => {
-  const printed = rulesets.map(printNftables)
+  const printed = rulesets.map((ruleset) => printNftables(ruleset))
   const files = printed.map(({ transaction }, n) => [`${n}.in`, JSON.stringify(transaction)] as const)
   const script = 'cd "$1"; for f in *.in; do nft -j -f "$f"; nft -j list ruleset >"${f%.in}.out"; done'
   const own = await inScratch(script, 'nftables', new Map(files))

@@ -125,7 +125,7 @@ describe('changed in place', { timeout: 600_000 }, () => {
   test(`${CHANGES} times, it lets nothing pass and loses nothing`, async () => {
     await using world = await World.create('changed', 'nftables')
     await using nft = await openWorker()
-    const printed = RULESETS.map(printNftables)
+    const printed = RULESETS.map((ruleset) => printNftables(ruleset))
     await commit(nft, world.pods.a, changeTable(undefined, printed[0] ?? expect.fail()))
     const traffic = await world.startTraffic(PACKETS_PER_SECOND)
     const marks = await traffic.mark()

@@ -48,6 +48,12 @@ import type { Leg } from './allow.ts'
 import { fitComment } from './comment.ts'
 import { customChain } from './custom.ts'
 
+/** What the kernel that is printed for can do, where not all do. */
+export interface KernelAbilities {
+  /** `meta sdifname`, by which interfaces within a VRF are found: Linux 5.6. */
+  readonly slaves: boolean
+}
+
 /** The chains of what passes whatever the policies say. */
 export const COMMON: Readonly<Record<Leg, string>> = { original: 'common', reply: 'common-replies' }
 
@@ -65,11 +71,12 @@ export function printInterface(
   ruleset: Ruleset,
   governed: GovernedInterface,
   direction: Direction,
+  kernel: KernelAbilities,
 ): void {
   if (governed.isolatedBy[direction].length === 0) return
   const chain = interfaceChain(governed.name, direction)
   const replies = `${chain}-replies`
-  if (judgesReplies(governed)) printReplies(table, ruleset, governed, direction, replies)
+  if (judgesReplies(governed)) printReplies(table, ruleset, governed, direction, replies, kernel)
   table.addChain({ name: chain })
   const alone = isToldApart(ruleset, governed, direction)
   const isReply = [match(ct('direction'), 'reply'), match(ct('state'), 'established', 'in')]
@@ -90,11 +97,12 @@ function printReplies(
   governed: GovernedInterface,
   direction: Direction,
   chain: string,
+  { slaves }: KernelAbilities,
 ): void {
   table.addChain({ name: chain })
   const own =
     direction === 'ingress'
-      ? [match(meta('sdif'), 0), match(fib('type', ['daddr', 'iif']), 'local', '!=')]
+      ? [...(slaves ? [match(meta('sdif'), 0)] : []), match(fib('type', ['daddr', 'iif']), 'local', '!=')]
       : [match(fib('type', ['saddr', 'oif']), 'local', '!=')]
   table.addRule(chain, [...own, accept], 'opened on another interface')
   table.addRule(chain, [jump(COMMON.reply)])
@@ -118,7 +126,7 @@ function printJumps(
 }
 
 /** Forwarded packets meet both directions, each in a hook of its own: an accept ends the hook it is given in. */
-export function printHooks(table: TableHandle, ruleset: Ruleset): void {
+export function printHooks(table: TableHandle, ruleset: Ruleset, kernel: KernelAbilities): void {
   const hooks = [
     { name: 'input', hook: 'input', prio: 0, direction: 'ingress' },
     { name: 'forward-ingress', hook: 'forward', prio: 0, direction: 'ingress' },
@@ -126,7 +134,7 @@ export function printHooks(table: TableHandle, ruleset: Ruleset): void {
     { name: 'output', hook: 'output', prio: 0, direction: 'egress' },
   ] as const
   for (const { name, hook, prio, direction } of hooks) {
-    const dispatch = printDispatch(ruleset, direction)
+    const dispatch = printDispatch(ruleset, direction, kernel)
     if (dispatch.length === 0) continue
     table.addChain({ name, hook: { type: 'filter', hook, prio, policy: 'accept' } })
     for (const rule of dispatch) table.addRule(name, rule)
@@ -137,11 +145,16 @@ export function printHooks(table: TableHandle, ruleset: Ruleset): void {
  * A rule an interface, and no verdict map: while the kernel commits the next table, a packet that is in the old one finds
  * the old map empty (its elements go at once, the rules when the packet has passed), and would be let through.
  */
-function printDispatch(ruleset: Ruleset, direction: Direction): readonly (readonly Statement[])[] {
+function printDispatch(
+  ruleset: Ruleset,
+  direction: Direction,
+  { slaves }: KernelAbilities,
+): readonly (readonly Statement[])[] {
   const isolated = ruleset.interfaces.filter((governed) => governed.isolatedBy[direction].length > 0)
   const named = isolated.filter(({ name }) => interfaceNameProblem(name) === undefined)
   const unnamed = unsayable(ruleset, direction)
-  const keys = direction === 'ingress' ? (['iifname', 'sdifname'] as const) : (['oifname'] as const)
+  const ingress = slaves ? (['iifname', 'sdifname'] as const) : (['iifname'] as const)
+  const keys = direction === 'ingress' ? ingress : (['oifname'] as const)
   return [
     ...keys.flatMap((key) =>
       named.map(({ name }) => [match(meta(key), name), goto_(interfaceChain(name, direction))]),

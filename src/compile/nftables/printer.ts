@@ -48,7 +48,15 @@ import type { Exemptions, GovernedInterface, PolicyRules, Ruleset } from '../rul
 import { type Leg, printAllow, printRange } from './allow.ts'
 import { fitComment, MAX_COMMENT } from './comment.ts'
 import { printCustom } from './custom.ts'
-import { COMMON, judgesReplies, networksText, policyChain, printHooks, printInterface } from './interface.ts'
+import {
+  COMMON,
+  judgesReplies,
+  type KernelAbilities,
+  networksText,
+  policyChain,
+  printHooks,
+  printInterface,
+} from './interface.ts'
 
 export const TABLE = { family: 'inet', name: 'multi_networkpolicy' } as const
 
@@ -64,7 +72,10 @@ export interface Printed {
 }
 
 /** @param ruleset undefined for a pod that no policy governs, whose netns holds no table of ours. */
-export function printNftables(ruleset: Ruleset | undefined): Printed {
+export function printNftables(
+  ruleset: Ruleset | undefined,
+  kernel: KernelAbilities = { slaves: true },
+): Printed {
   const transaction = new Transaction()
   if (ruleset === undefined) {
     transaction.deleteTable(TABLE)
@@ -78,9 +89,9 @@ export function printNftables(ruleset: Ruleset | undefined): Printed {
   for (const leg of legs) printCommon(table, ruleset.exemptions, leg)
   printCustom(table, ruleset, legs)
   for (const governed of ruleset.interfaces) {
-    for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction)
+    for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
   }
-  printHooks(table, ruleset)
+  printHooks(table, ruleset, kernel)
   const digest = digestOf(transaction)
   table.addChain({ name: DIGEST_CHAIN })
   table.addRule(DIGEST_CHAIN, [return_], ownerText(ruleset.pod))
