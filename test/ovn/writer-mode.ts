@@ -57,9 +57,9 @@ export class Mode implements AsyncDisposable {
   }
 }
 
-/** Waits for a condition; fails after 20 s. */
-export async function until(condition: () => unknown): Promise<void> {
-  const end = performance.now() + 20_000
+/** Waits for a condition; fails after 20 s, or as long as is said. */
+export async function until(condition: () => unknown, timeoutMs = 20_000): Promise<void> {
+  const end = performance.now() + timeoutMs
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`never: ${condition.toString()}`)
     await delay(3)

@@ -139,7 +139,7 @@ export class NorthboundWriter {
     }
     if (state.kind !== 'disconnected') return
     this.#reading?.complete.clear()
-    this.#enter({ kind: 'disconnected', reason: `${state.endpoint}: ${state.reason}` })
+    this.#enter({ kind: 'disconnected', reason: `${state.endpoint}: ${state.reason.trim()}` })
   }
 
   /** The wish may have changed. */

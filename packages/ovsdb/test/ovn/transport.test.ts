@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TlsFiles } from '../../src/index.ts'
 import { certificate, pemFiles, selfSigned } from './certificates.ts'
 import { northbound } from './clients.ts'
-import { eventually, run, type Server, Testbed } from './servers.ts'
+import { eventually, type Server, Testbed } from './servers.ts'
 
 let testbed: Testbed
 let server: Server
