@@ -3,7 +3,7 @@ import { table } from '../src/cli/table.ts'
 
 export interface Figure {
   readonly name: string
-  readonly unit: 'ms' | 'MiB' | 'packets' | 'bytes' | '% of a core' | 'Gbit/s' | 'packets/s'
+  readonly unit: 'ms' | 'MiB' | 'packets' | 'bytes' | 'rows' | '% of a core' | 'Gbit/s' | 'packets/s'
   readonly samples: readonly number[]
   /** What one sample is divided by to give the ratio. */
   readonly yardstick?: Yardstick

@@ -16,6 +16,7 @@ import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import { node } from './node.ts'
 import { ovnCompiling } from './ovn-compile.ts'
+import { ovnRows } from './ovn-rows.ts'
 import { packets } from './packets.ts'
 import { writePlots } from './plot.ts'
 
@@ -24,6 +25,7 @@ type Part = () => Promise<readonly Figure[]>
 const PARTS: Readonly<Record<string, Part>> = { latency, node, compile: compiling, packets, bytes, memory }
 const ON_DEMAND: Readonly<Record<string, Part>> = {
   'ovn-compile': ovnCompiling,
+  'ovn-rows': ovnRows,
   escapes,
   'escapes-gate': () => escapes(apiStore, true),
 }

@@ -68,7 +68,12 @@ async function auditNode(
   await using resources = new AsyncDisposableStack()
   const wanted = flags.text('pod')
   const node = nodeName(flags, env)
-  const { cluster, compilation } = await loadAndCompile(flags, env, node, 'namespaces')
+  const { cluster, compilation } = await loadAndCompile(
+    flags,
+    env,
+    node,
+    offline ? 'namespaces' : 'namespaces, by the database',
+  )
   const pods = [...compilation.targets].filter(([name]) => wanted === undefined || name === wanted)
   if (wanted !== undefined && pods.length === 0)
     throw new UsageError(

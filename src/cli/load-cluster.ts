@@ -22,21 +22,24 @@ interface LoadedCluster {
 /**
  * The cluster that the flags name, and its rulesets.
  * @param node whose pods are compiled; undefined: those of every node
- * @param scope `namespaces`: less what is enforced in OVN, by `--ovn-nb`
+ * @param scope `namespaces`: less what is enforced in OVN, by `--ovn-nb`; the database is asked only where it says so
  * @throws UsageError where a source fails before it was listed
  */
 export async function loadAndCompile(
   flags: FlagValues,
   env: Environment,
   node: string | undefined,
-  scope: 'everywhere' | 'namespaces' = 'everywhere',
+  scope: 'everywhere' | 'namespaces' | 'namespaces, by the database' = 'everywhere',
 ): Promise<LoadedCluster & { readonly compilation: Compilation }> {
   const options = compileOptions(flags, node)
   const stop = new AbortController()
   const settings = { node: nodeName(flags, env), clock: systemClock, signal: stop.signal }
   const custom = await readCustomRules(flags, stop.signal)
   const { cluster, issues } = await loadCluster((await openSources(flags, settings)).sources, stop)
-  const elsewhere = scope === 'namespaces' ? enforcedInOvn(flags, cluster) : undefined
+  const elsewhere =
+    scope === 'everywhere'
+      ? undefined
+      : await enforcedInOvn(flags, cluster, scope === 'namespaces, by the database')
   const compilation = compile(cluster, { ...options, custom: custom.rules, elsewhere })
   return { cluster, issues: [...custom.issues, ...issues], compilation }
 }

@@ -8,6 +8,7 @@ import type { NorthboundAddress } from '../apply/ovn/northbound.ts'
 import { systemClock } from '../clock.ts'
 import type { Cluster } from '../compile/cluster.ts'
 import type { CompileOptions } from '../compile/compile.ts'
+import { nameOf } from '../compile/model.ts'
 import type { OvnCompilation } from '../compile/ovn/compile.ts'
 import { OVN_CNI_TYPE } from '../compile/ovn/ports.ts'
 import { UsageError } from '../usage-error.ts'
@@ -84,13 +85,25 @@ export async function openOvn(
   })
 }
 
-/** What is not enforced in namespaces, for commands that do not ask the database: networks of ovn-kubernetes. */
-export function enforcedInOvn(
+/**
+ * What is not enforced in namespaces: networks of ovn-kubernetes; where those are in `--network-plugins`, what has a port
+ * in the database. One that cannot be read is told of by whoever looks into it, and keeps nothing out of namespaces.
+ * @param asks whether the database may be asked
+ */
+export async function enforcedInOvn(
   flags: FlagValues,
   cluster: Cluster,
-): NonNullable<CompileOptions['elsewhere']> | undefined {
-  if (!hasOvn(flags) || inNamespacesToo(flags)) return undefined
-  return (_, { network }) => cluster.networks.get(network)?.cniType === OVN_CNI_TYPE
+  asks: boolean,
+): Promise<NonNullable<CompileOptions['elsewhere']> | undefined> {
+  const address = await northboundAddress(flags)
+  if (address === undefined) return undefined
+  if (!inNamespacesToo(flags))
+    return (_, { network }) => cluster.networks.get(network)?.cniType === OVN_CNI_TYPE
+  if (!asks) return undefined
+  const { portsInNorthbound } = await import('../apply/ovn/once.ts')
+  const signal = AbortSignal.timeout(COMMAND_TIMEOUT_MS)
+  const ports = await portsInNorthbound(address, cluster, signal).catch(() => undefined)
+  return ports && ((pod, { network }) => ports.get(nameOf(pod))?.has(network) === true)
 }
 
 function tracks(flags: FlagValues): boolean {

@@ -46,6 +46,10 @@ export class TraceWorld implements AsyncDisposable {
     return world
   }
 
+  get southbound(): string {
+    return this.#sb.endpoint
+  }
+
   async nbctl(...args: readonly string[]): Promise<string> {
     const { stdout } = await run('ovn-nbctl', ['--no-leader-only', `--db=${this.nb.endpoint}`, ...args])
     return stdout

@@ -65,6 +65,10 @@ test('run, audit, dumps, explain and cleanup', async () => {
       code: 0,
       out: expect.stringContaining('OVN: as it should be'),
     })
+    expect(
+      await mnpd('audit', nb, `--network-plugins=macvlan,${OVN_CNI_TYPE}`),
+      'what has a port is not looked for in namespaces',
+    ).toMatchObject({ code: 0, out: expect.stringContaining('OVN: as it should be') })
     await client.transact([{ op: 'update', table: 'Port_Group', where: [], row: { acls: [] } }])
     await until(() => daemon.log.some((line) => JSON.stringify(line).includes('changed by somebody else')))
   }

@@ -2,6 +2,8 @@
 import type { TransactResult } from 'ovsdb'
 import type { Cluster } from '../../compile/cluster.ts'
 import { compileOvn, type OvnCompileOptions } from '../../compile/ovn/compile.ts'
+import { portsByPod } from '../../compile/ovn/port-index.ts'
+import type { PortsByPod } from '../../compile/ovn/ports.ts'
 import { ovnLines } from '../../compile/ovn/text.ts'
 import {
   type NorthboundAddress,
@@ -39,6 +41,16 @@ export async function auditNorthbound(
     standing: ovnLines(standingRows(rows), names),
     issues: compiled.issues,
   }
+}
+
+/** The ports that the pods have there. @throws Error where the database cannot be read before the signal aborts */
+export async function portsInNorthbound(
+  address: NorthboundAddress,
+  cluster: Cluster,
+  signal: AbortSignal,
+): Promise<PortsByPod> {
+  const { rows } = await readNorthbound(address, signal)
+  return portsByPod(cluster, portsOf(rows))
 }
 
 /** How many rows of ours were taken away; ACLs go with their groups. @throws Error where that failed */
