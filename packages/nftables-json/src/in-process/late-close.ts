@@ -7,23 +7,25 @@ import type { Libc } from './libc.ts'
 
 /** By then the kernel has freed it. */
 const RIPE_MS = 100
-/** Beyond that many, the oldest is closed before its time. */
+/** Beyond that many, the oldest is closed before its time; libnftables waits by select(2), which takes 1,024 files. */
 const MOST = 256
 
 export class LateClose {
   readonly #libc: Libc
+  readonly #most: number
   readonly #held: { readonly fd: number; readonly since: number }[] = []
   #timer: NodeJS.Timeout | undefined
 
-  constructor(libc: Libc) {
+  constructor(libc: Libc, most: number = MOST) {
     this.#libc = libc
+    this.#most = most
   }
 
   /** @param fd -1, of a call that failed, is nothing to close */
   add(fd: number): void {
     if (fd < 0) return
     this.#held.push({ fd, since: performance.now() })
-    if (this.#held.length > MOST) this.#closeOldest()
+    if (this.#held.length > this.#most) this.#closeOldest()
     this.#timer ??= setTimeout(() => this.#closeRipe(), RIPE_MS)
   }
 

@@ -26,12 +26,15 @@ export interface NetnsAccess {
 /** The generation of a namespace in which nf_tables has never been used. */
 export const FIRST_GENERATION = 1
 
+/** A full node's pods are all looked at twice within the time that a socket is held. */
+const MOST_SOCKETS = 1_000
+
 /** Undefined where koffi or the C library cannot be loaded. */
 export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
   try {
     const { default: koffi } = await import('koffi')
     const libc = loadLibc(koffi)
-    const late = new LateClose(libc)
+    const late = new LateClose(libc, MOST_SOCKETS)
     const enter = netnsOfThread(libc)
     return {
       generation(netns): number | undefined {
