@@ -45,9 +45,10 @@ export async function lookAt(
   try {
     const families = await both
     const ended = await sets
+    const tooLarge = ended.kind === 'too-large'
     const state = stateOf(families, ended.kind === 'done' ? ended.stdout : undefined)
     return extent === 'whole' && ended.kind !== 'done' && tablesOf(state).some(namesSets)
-      ? { kind: 'failed', reason: ended.reason }
+      ? { kind: 'failed', reason: ended.reason, tooLarge, costly: tooLarge }
       : { kind: 'state', state }
   } catch (error) {
     await sets

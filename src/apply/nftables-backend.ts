@@ -73,7 +73,7 @@ function print(ruleset: Ruleset | undefined, run: RunTransaction): Printed<Liste
 
 /** By the tables that there are; that ours is as it should be is known. */
 async function isAlone(netns: OpenNetns, signal: AbortSignal): Promise<boolean> {
-  const found = await listTables({ netns: netns.path, signal })
+  const found = await listTables({ netns: netns.path, signal, bounds: LISTING_BOUNDS })
   return (
     found.kind === 'listed' &&
     found.tables.every(({ family, name }) => family === TABLE.family && name === TABLE.name)

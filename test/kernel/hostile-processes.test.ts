@@ -22,11 +22,12 @@ const PROGRAMS = ['nsenter', 'unshare', 'nft', 'sh', 'ip', 'conntrack', 'ss', 'i
 const VOCABULARY: readonly RegExp[] = [
   /^--net=\/proc\/\d+\/fd\/\d+$/,
   /^\/proc\/\d+\/fd\/\d+$/,
-  /^(?:nft|ip|ss|conntrack|ipset|ip6?tables(?:-nft|-legacy)?(?:-save|-restore)?)$/,
+  /^(?:nsenter|nft|ip|ss|conntrack|ipset|ip6?tables(?:-nft|-legacy)?(?:-save|-restore)?)$/,
   /^-(?:j|f|c|t|u|a|n|H|O|)$/,
   /^(?:list|table|chains|inet|ip6?|filter|nat|save|restore|destroy|-exist|link|address|show|sh|-json)$/,
   /^(?:--version|--noflush|--wait=\d+|--load-file|multi_networkpolicy)$/,
   /^\{"nftables":\[\{"list":\{"table":\{"family":"inet","name":"multi_networkpolicy"\}\}\}\]\}$/,
+  /^echo 1000 2>&- >\/proc\/self\/oom_score_adj; ulimit -d \d+; ulimit -t \d+; exec "\$@"$/,
   /^for path; do nsenter --net="\$path" ip -json address show \|\| echo; done$/,
 ]
 

@@ -97,7 +97,9 @@ export async function listTable({ family, name }: TableKey, options: RunOptions 
 /** Which tables there are, whoever made them. */
 export async function listTables(
   options: RunOptions = {},
-): Promise<{ readonly kind: 'listed'; readonly tables: readonly TableKey[] } | NetnsGone | Failed> {
+): Promise<
+  { readonly kind: 'listed'; readonly tables: readonly TableKey[] } | TooLarge | NetnsGone | Failed
+> {
   const ended = await start(['-j', 'list', 'tables'], options)
   if (ended.kind !== 'exited') return ended
   const { code, stdout, stderr, command } = ended

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { access, mkdir, readFile, rmdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { until } from '../../lab/clock.ts'
 
 const ROOT = '/sys/fs/cgroup'
 
@@ -48,8 +49,15 @@ export class MemoryLimit implements AsyncDisposable {
     return Number(await readFile(join(this.#directory, this.#version.peak), 'utf8')) / 1024 / 1024
   }
 
-  /** To be called once its processes have ended. */
+  /** To be called once the command has ended; what that has started ends a moment later. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await rmdir(this.#directory)
+    const members = join(this.#directory, 'cgroup.procs')
+    await until('its processes have ended', 10_000, async () => {
+      if ((await readFile(members, 'utf8')) !== '') return undefined
+      return await rmdir(this.#directory).then(
+        () => true,
+        () => undefined,
+      )
+    })
   }
 }
