@@ -191,8 +191,10 @@ test('the DaemonSet in use today, word for word, runs it as well', async () => {
 
 test('the overlay gated puts the CNI plugin on the node, whose root it can read only', async () => {
   await daemon.stop()
-  // Of a path that ends with the node.
-  const yaml = (await overlay('gated')).replaceAll('/opt/cni/bin', '/run/opt/cni/bin')
+  // Of paths that end with the node.
+  const yaml = (await overlay('gated'))
+    .replaceAll('/opt/cni/bin', '/run/opt/cni/bin')
+    .replaceAll('/etc/cni/net.d', '/run/etc/cni/net.d')
   daemon = await cluster.run(daemonSetOf(yaml))
   await daemon.ready()
   const plugin = await readFile(join(cluster.containerd.node.root, 'run/opt/cni/bin/mnpd-gate'), 'utf8')

@@ -111,7 +111,7 @@ describe('the component new-pod-gate', () => {
       '--cni-conf-dir=/etc/cni/net.d',
     ])
     // What the flags name is the node's, for writing, where the daemon looks for it: below its host prefix.
-    for (const path of ['/run/multi-networkpolicyd', '/opt/cni/bin']) {
+    for (const path of ['/run/multi-networkpolicyd', '/opt/cni/bin', '/etc/cni/net.d']) {
       const mount = volumeMounts.find(({ mountPath }) => mountPath === `/host${path}`)
       expect(mount?.readOnly ?? false).toBe(false)
       const volume = gated.spec.template.spec.volumes.find((each) => each.name === mount?.name)
