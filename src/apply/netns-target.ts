@@ -254,7 +254,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const governed = new Map<string, readonly NamespacedName[] | 'unknown'>()
     for (const other of options.others) {
       const stands = await other.read(netns, signal)
-      if (stands.kind !== 'listed' || other.isOwnedBy(stands.listed, nameOf(pod)) === false) continue
+      if (stands.kind !== 'listed') continue
+      if ((await otherOwner(options, other, stands, netns, nameOf(pod), signal)) !== undefined) continue
       for (const [name, networks] of other.governedBy(stands.listed)) governed.set(name, networks)
     }
     return governed
