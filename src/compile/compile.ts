@@ -27,7 +27,7 @@ import {
 } from './model.ts'
 import { firstOf, missingNetworks, ruleIssues } from './not-enforced.ts'
 import type { Allow, Exemptions, PolicyRules, Ruleset } from './ruleset.ts'
-import { withinLimits } from './ruleset-limit.ts'
+import { type Limited, withinLimits } from './ruleset-limit.ts'
 import { matches } from './selector.ts'
 
 export interface CompileOptions {
@@ -41,6 +41,8 @@ export interface CompileOptions {
   readonly logDrops: boolean
   /** Attachments that are enforced by other means, such as OVN: peers all the same. None, unless given. */
   readonly elsewhere?: ((pod: Pod, attachment: Attachment) => boolean) | undefined
+  /** In OVN, where what many pods have is there once: what one pod's rules come to has no limit of its own. */
+  readonly isShared?: boolean
 }
 
 /** What should stand in one local pod's netns; no ruleset: nothing of ours. */
@@ -111,7 +113,8 @@ class Compiler {
     const policies = governing.map(({ by, isolatesOnly }) =>
       isolatesOnly === true ? closed(by.policy) : this.#policyRules(by.policy, pod),
     )
-    const limited = withinLimits(rulesetOf(pod, governing, policies, this.#cluster, this.#options), pod)
+    const ruleset = rulesetOf(pod, governing, policies, this.#cluster, this.#options)
+    const limited: Limited = this.#options.isShared === true ? { ruleset } : withinLimits(ruleset, pod)
     if (limited.issue !== undefined) this.#issues.push(limited.issue)
     return limited.ruleset
   }

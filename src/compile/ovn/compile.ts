@@ -45,6 +45,7 @@ export function compileOvn(
     ...ofAllNodes,
     networkPlugins,
     exemptions,
+    isShared: true,
     elsewhere: (_, attachment) => attachment.interface === undefined,
   })
   const governed = [...ports].flatMap(([name, networks]) =>
