@@ -85,7 +85,7 @@ export async function runIn(
     ...(input === undefined ? { stdin: 'ignore', maxBuffer: LISTING_BOUNDS.output } : { input }),
   })
   const { exitCode, stdout, stderr, timedOut, isCanceled, originalMessage } = ended
-  if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(ended))
+  if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(ended, bounds))
     return { kind: 'too-large', reason: `${command.join(' ')}: ${describeBounds(bounds)}` }
   const said = `${command.join(' ')}: ${timedOut ? `ran longer than ${TIMEOUT_MS} ms` : firstLine(stderr)}`
   if (exitCode === 0) return { kind: 'done', stdout, stderr }

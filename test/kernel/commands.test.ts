@@ -202,11 +202,11 @@ describe('a wrong call ends with 2 and one line that says what was expected', ()
   const calls: readonly (readonly [args: readonly string[], line: string])[] = [
     [
       [],
-      'mnpd: no command; expected run, compile, explain, matrix, audit, cleanup or version; see mnpd help',
+      'mnpd: no command; expected run, compile, explain, matrix, audit, cleanup, gate or version; see mnpd help',
     ],
     [
       ['enforce'],
-      'mnpd: unknown command "enforce"; expected run, compile, explain, matrix, audit, cleanup or version; see mnpd help',
+      'mnpd: unknown command "enforce"; expected run, compile, explain, matrix, audit, cleanup, gate or version; see mnpd help',
     ],
     [['--frobnicate'], 'mnpd: unknown flag --frobnicate; expected one of those that --help lists'],
     [

@@ -462,7 +462,7 @@ async function withPrograms(
 ): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'mnpd-programs-'))
   const path = process.env['PATH']
-  for (const [name, script] of Object.entries(programs)) {
+  for (const [name, script] of Object.entries({ sh: '#!/bin/dash\nexec /bin/dash "$@"\n', ...programs })) {
     if (script !== undefined) await writeFile(join(directory, name), script, { mode: 0o755 })
     else await symlink(name === 'nsenter' ? '/usr/bin/nsenter' : `/usr/sbin/${name}`, join(directory, name))
   }

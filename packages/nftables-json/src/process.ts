@@ -57,7 +57,7 @@ export const runByExeca: RunProcess = async (program, args, { input, timeoutMs, 
       reject: false,
     })
     const { exitCode, stdout, stderr, timedOut, isCanceled } = result
-    if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(result))
+    if (bounds !== undefined && !timedOut && !isCanceled && isTooLarge(result, bounds))
       return { kind: 'too-large', reason: describeBounds(bounds) }
     if (exitCode === undefined || timedOut || isCanceled) {
       return { kind: 'failed', reason: failure(result, timeoutMs) }
@@ -102,11 +102,16 @@ export function within(bounds: Bounds | undefined): [] | [string, ...string[]] {
   return ['sh', '-c', script, 'sh']
 }
 
-/** What cannot have memory says so or dies of it, and the kernel ends what has had its CPU time. */
+/**
+ * What cannot have memory says so, and the kernel ends what has had its CPU time, which cannot be sooner than after as long.
+ * What is killed sooner was killed by somebody.
+ */
 export function isTooLarge(
-  ended: Ended & { readonly isMaxBuffer: boolean; readonly stderr: string },
+  ended: Ended & { readonly isMaxBuffer: boolean; readonly stderr: string; readonly durationMs: number },
+  { cpuSeconds }: Bounds,
 ): boolean {
-  return ended.isMaxBuffer || ended.signal !== undefined || NO_MEMORY.test(ended.stderr)
+  const hadItsTime = ended.signal !== undefined && ended.durationMs >= cpuSeconds * 1000
+  return ended.isMaxBuffer || hadItsTime || ended.signal === 'SIGXCPU' || NO_MEMORY.test(ended.stderr)
 }
 
 const NO_MEMORY = /memory allocation failure|out of memory|cannot allocate memory/i

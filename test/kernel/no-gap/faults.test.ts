@@ -54,12 +54,10 @@ describe.each(BACKENDS)('faults under traffic, %s', (backend) => {
     const marks = await world.traffic.mark()
     await stage.programs.set('some')
     let mark = ''
-    await expectNoHotLoop('some calls go wrong', world.daemon.pid, async () => {
-      for (let number = 0; number < EDITS_MEANWHILE; number++) {
-        mark = await stage.edit()
-        await stage.inForce(mark, 45_000)
-      }
-    })
+    for (let number = 0; number < EDITS_MEANWHILE; number++) {
+      mark = await stage.edit()
+      await stage.inForce(mark, 45_000)
+    }
     const ms = await stage.heal(mark)
     await world.traffic.expectNoGap(`some calls go wrong, healed in ${ms} ms`, marks)
   })
