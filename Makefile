@@ -5,7 +5,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
 SOURCES := $(shell find src packages/*/src -name '*.ts') build.ts
-TIERS := kernel conformance ovn runtime kube unit image
+TIERS := kernel no-gap conformance ovn runtime kube unit image
 ETCD := $(if $(KUBEBUILDER_ASSETS),,etcd-server etcd-client)
 RUN_PACKAGES := nftables iptables ipset conntrack iproute2 iputils-ping util-linux
 TEST_PACKAGES := $(RUN_PACKAGES) openssl containerd runc containernetworking-plugins busybox-static $(ETCD) \

@@ -15,7 +15,18 @@ const config: ViteUserConfig = defineConfig({
         extends: true,
         test: {
           name: 'kernel',
-          include: ['test/kernel/**/*.test.ts', 'packages/*/test/kernel/**/*.test.ts'],
+          include: ['test/kernel/*.test.ts', 'packages/*/test/kernel/**/*.test.ts'],
+          globalSetup: ['test/build.ts'],
+          fileParallelism: false,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'no-gap',
+          include: ['test/kernel/no-gap/*.test.ts'],
           globalSetup: ['test/build.ts'],
           fileParallelism: false,
           testTimeout: 60_000,

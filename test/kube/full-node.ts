@@ -58,7 +58,10 @@ export class FullNode implements AsyncDisposable {
   /** @param command what to start it with, such as {@link ContainerLimits.command} */
   async startDaemon(command: readonly string[] = [], flags: readonly string[] = []): Promise<DaemonProcess> {
     const { env, command: withFiles } = this.#account
-    return await DaemonProcess.start(['--hostname-override=full', ...flags], env, [...command, ...withFiles])
+    return await DaemonProcess.start(['--hostname-override=full', '--netns-annotation', ...flags], env, [
+      ...command,
+      ...withFiles,
+    ])
   }
 
   async apply(...objects: readonly KubeObject[]): Promise<void> {
