@@ -17,6 +17,7 @@ import { memory } from './memory.ts'
 import { node } from './node.ts'
 import { ovnCompiling } from './ovn-compile.ts'
 import { ovnRows } from './ovn-rows.ts'
+import { ovnWire } from './ovn-wire.ts'
 import { packets } from './packets.ts'
 import { writePlots } from './plot.ts'
 
@@ -26,6 +27,7 @@ const PARTS: Readonly<Record<string, Part>> = { latency, node, compile: compilin
 const ON_DEMAND: Readonly<Record<string, Part>> = {
   'ovn-compile': ovnCompiling,
   'ovn-rows': ovnRows,
+  'ovn-wire': ovnWire,
   escapes,
   'escapes-gate': () => escapes(apiStore, true),
 }

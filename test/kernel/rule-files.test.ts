@@ -1,5 +1,5 @@
 /** Rule files by the real tools: translated, checked, loaded by both backends, watched, and proven by packets. */
-import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -12,7 +12,6 @@ import { printCustomRules } from '../../src/compile/custom/print.ts'
 import type { CustomRule, IptablesRule, RuleFile } from '../../src/compile/custom/rules.ts'
 import { type RuleFilesState, watchRuleFiles } from '../../src/watch/rule-files/source.ts'
 import { type RuleBackend, type Validated, validateRules } from '../../src/watch/rule-files/validate.ts'
-import { namespaces } from '../lab/names.ts'
 
 let directory: string
 let stop: AbortController
@@ -323,10 +322,12 @@ test('a tool that cannot be used says nothing of the file', async () => {
   expect(await validate('tcp dport 4242 accept', 4)).toMatchObject({ kind: 'unchecked' })
 })
 
-test('no namespace stays', async () => {
-  const before = await namespaces()
+test('no process stays, and with it no namespace', async () => {
+  const children = async (): Promise<string> =>
+    await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8')
+  const before = await children()
   await rulesOf('accept', 4)
-  expect(await namespaces()).toEqual(before)
+  expect(await children()).toBe(before)
 })
 
 describe('watched', () => {
