@@ -1,6 +1,7 @@
 /** The product's own way from raw objects to rulesets, without files, processes or time: for property tests. */
 import { Cluster } from '../src/compile/cluster.ts'
-import { type Compilation, compile } from '../src/compile/compile.ts'
+import type { Compilation } from '../src/compile/compilation.ts'
+import { compile } from '../src/compile/compile.ts'
 import { NO_CUSTOM_RULES } from '../src/compile/custom/rules.ts'
 import type { ClusterObject } from '../src/compile/model.ts'
 import { NO_EXEMPTIONS } from '../src/compile/ruleset.ts'

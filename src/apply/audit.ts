@@ -1,6 +1,6 @@
 /** Rules that should stand, that do stand, and that were saved, held against each other. */
 import { diff } from 'node:util'
-import type { Compilation, PodTarget } from '../compile/compile.ts'
+import type { Compilation, PodTarget } from '../compile/compilation.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
 import type { Backend, Printed, RuleCounter } from './backend.ts'
 import { withdrawn } from './claims.ts'

@@ -6,7 +6,7 @@
  * taken away. What an earlier process left stays, counters and all, if it is what should be there; what one with another
  * backend left goes once ours stands.
  */
-import type { Compilation, PodTarget } from '../compile/compile.ts'
+import type { Compilation, PodTarget } from '../compile/compilation.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Found, Governed, Printed } from './backend.ts'

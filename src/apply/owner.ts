@@ -2,7 +2,7 @@
  * Whose a namespace is by the rules that stand in it: whoever else claims it changes nothing for that pod. Root in a pod can
  * write any name there, so the pod that is named has to lead there by what it is known by itself.
  */
-import type { Compilation } from '../compile/compile.ts'
+import type { Compilation } from '../compile/compilation.ts'
 import { type NamespacedName, nameOf } from '../compile/model.ts'
 import type { Backend, Found } from './backend.ts'
 import type { NetnsLocator } from './netns/locate.ts'

@@ -4,7 +4,7 @@
  * series for whoever collects them.
  */
 import type { Clock } from '../clock.ts'
-import type { Compilation } from '../compile/compile.ts'
+import type { Compilation } from '../compile/compilation.ts'
 import type { Direction } from '../compile/model.ts'
 import type { Backend } from './backend.ts'
 import type { NetnsLocator } from './netns/locate.ts'

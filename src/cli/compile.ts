@@ -2,7 +2,7 @@
 import { toText } from 'nftables-json'
 import { type AddressRange, formatAddress } from '../compile/address.ts'
 import type { Cluster } from '../compile/cluster.ts'
-import type { PodTarget } from '../compile/compile.ts'
+import type { PodTarget } from '../compile/compilation.ts'
 import { printIptables } from '../compile/iptables/printer.ts'
 import { bothFamiliesText, printedJson } from '../compile/iptables/text.ts'
 import type { Issue } from '../compile/model.ts'

@@ -1,7 +1,8 @@
 /** The cluster as its sources tell it once, for commands that answer and end. */
 import { systemClock } from '../clock.ts'
 import { Cluster } from '../compile/cluster.ts'
-import { type Compilation, compile } from '../compile/compile.ts'
+import type { Compilation } from '../compile/compilation.ts'
+import { compile } from '../compile/compile.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom/rules.ts'
 import type { Issue, Kind } from '../compile/model.ts'
 import { describeIssue } from '../issue-log.ts'

@@ -2,7 +2,7 @@
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, type NetnsLocator, noLocator } from '../apply/netns/locate.ts'
 import type { SearchingLocator } from '../apply/netns/search-locator.ts'
-import type { Compilation } from '../compile/compile.ts'
+import type { Compilation } from '../compile/compilation.ts'
 import { type Backends, backendsOf } from './backends.ts'
 import { badValue, type FlagValues } from './flags.ts'
 

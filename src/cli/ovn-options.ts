@@ -7,7 +7,7 @@ import type { OvnEnforcement, OvnEnforcementOptions } from '../apply/ovn/enforce
 import type { NorthboundAddress } from '../apply/ovn/northbound.ts'
 import { systemClock } from '../clock.ts'
 import type { Cluster } from '../compile/cluster.ts'
-import type { CompileOptions } from '../compile/compile.ts'
+import type { CompileOptions } from '../compile/compilation.ts'
 import { nameOf } from '../compile/model.ts'
 import type { OvnCompilation } from '../compile/ovn/compile.ts'
 import { OVN_CNI_TYPE } from '../compile/ovn/ports.ts'

@@ -12,11 +12,10 @@ import {
   wantedPorts,
 } from './allow.ts'
 import type { Cluster } from './cluster.ts'
-import type { CustomRules } from './custom/rules.ts'
-import { closed, governedBy, rulesetOf } from './incremental/governance.ts'
+import type { Compilation, CompileOptions, PodTarget } from './compilation.ts'
+import { closed, governedBy, rulesetOf } from './governance.ts'
 import { addressesOfMembers, Members, takesPart } from './members.ts'
 import {
-  type Attachment,
   type Direction,
   type Issue,
   type NamespacedName,
@@ -26,39 +25,9 @@ import {
   type PolicyRule,
 } from './model.ts'
 import { firstOf, missingNetworks, ruleIssues } from './not-enforced.ts'
-import type { Allow, Exemptions, PolicyRules, Ruleset } from './ruleset.ts'
+import type { Allow, PolicyRules, Ruleset } from './ruleset.ts'
 import { type Limited, withinLimits } from './ruleset-limit.ts'
 import { matches } from './selector.ts'
-
-export interface CompileOptions {
-  /** The node whose pods are compiled; undefined: those of every node. */
-  readonly node: string | undefined
-  /** CNI types of networks that are enforced: `--network-plugins`. */
-  readonly networkPlugins: ReadonlySet<string>
-  readonly exemptions: Exemptions
-  readonly custom: CustomRules
-  /** `--log-drops`: of all pods, whatever their namespace says. */
-  readonly logDrops: boolean
-  /** Attachments that are enforced by other means, such as OVN: peers all the same. None, unless given. */
-  readonly elsewhere?: ((pod: Pod, attachment: Attachment) => boolean) | undefined
-  /** In OVN, where what many pods have is there once: what one pod's rules come to has no limit of its own. */
-  readonly isShared?: boolean
-}
-
-/** What should stand in one local pod's netns; no ruleset: nothing of ours. */
-export interface PodTarget {
-  readonly pod: Pod
-  readonly ruleset: Ruleset | undefined
-}
-
-export interface Compilation {
-  readonly targets: ReadonlyMap<NamespacedName, PodTarget>
-  readonly issues: readonly Issue[]
-  /** What the same policies make of a pod with other attachments than it tells of. */
-  readonly rulesetOf: (pod: Pod) => Ruleset | undefined
-  /** `metadata.resourceVersion` of a policy that was compiled. */
-  readonly versionOf: (policy: NamespacedName) => string | undefined
-}
 
 /** From scratch: what `IncrementalCompiler` comes to by way of changes. */
 export function compile(cluster: Cluster, options: CompileOptions): Compilation {

@@ -1,7 +1,7 @@
 /** May A reach B, and which rule of which policy decides at each end: asked of the rulesets that are enforced. */
 import { FAMILIES, type Family } from './address.ts'
 import type { Cluster } from './cluster.ts'
-import type { Compilation } from './compile.ts'
+import type { Compilation } from './compilation.ts'
 import { addressesOf, type End, type Ends } from './ends.ts'
 import { type Direction, type NamespacedName, nameOf } from './model.ts'
 import type { Protocol } from './port.ts'

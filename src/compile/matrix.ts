@@ -1,7 +1,7 @@
 /** Who reaches whom: every ordered pair of interfaces on a network, and the ports that both ends let through. */
 import { type Address, FAMILIES, type Family, familyOf } from './address.ts'
 import type { Cluster } from './cluster.ts'
-import type { Compilation } from './compile.ts'
+import type { Compilation } from './compilation.ts'
 import { takesPart } from './members.ts'
 import { type Attachment, type NamespacedName, nameOf, type Pod } from './model.ts'
 import type { PortSet } from './ruleset.ts'

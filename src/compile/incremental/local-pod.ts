@@ -1,7 +1,7 @@
 /** A pod of this node as the incremental compiler knows it. */
-import type { PodTarget } from '../compile.ts'
+import type { PodTarget } from '../compilation.ts'
+import type { Governed } from '../governance.ts'
 import type { Pod } from '../model.ts'
-import type { Governed } from './governance.ts'
 import type { PolicyRecord } from './policy-record.ts'
 
 export interface LocalPod {

@@ -3,7 +3,8 @@
  * the commands, and as what the tests hold `OvnCompiler` against, which comes to the same change by change.
  */
 import type { Cluster } from '../cluster.ts'
-import { type CompileOptions, compile } from '../compile.ts'
+import type { CompileOptions } from '../compilation.ts'
+import { compile } from '../compile.ts'
 import { NO_CUSTOM_RULES } from '../custom/rules.ts'
 import { type Issue, type NamespacedName, nameOf, type Pod } from '../model.ts'
 import { isOfOvn, missingPorts, standsAside } from './issues.ts'

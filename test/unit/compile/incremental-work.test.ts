@@ -1,6 +1,6 @@
 /** What an event costs: how many targets are worked out anew, and that all others are the same objects as before. */
 import { beforeEach, expect, test } from 'vitest'
-import type { Compilation } from '../../../src/compile/compile.ts'
+import type { Compilation } from '../../../src/compile/compilation.ts'
 import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
 import { IncrementalCompiler } from '../../../src/compile/incremental/compiler.ts'
 import { NO_EXEMPTIONS } from '../../../src/compile/ruleset.ts'

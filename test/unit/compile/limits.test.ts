@@ -1,7 +1,8 @@
 /** Beyond a limit nothing is allowed, what isolates keeps isolating, one Issue says so, and both compilers agree on all of it. */
 import { expect, test } from 'vitest'
 import { Cluster, type ClusterChange } from '../../../src/compile/cluster.ts'
-import { type Compilation, compile } from '../../../src/compile/compile.ts'
+import type { Compilation } from '../../../src/compile/compilation.ts'
+import { compile } from '../../../src/compile/compile.ts'
 import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
 import { IncrementalCompiler } from '../../../src/compile/incremental/compiler.ts'
 import type { Direction, NamespacedName } from '../../../src/compile/model.ts'

@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import { parseAddress } from '../../../src/compile/address.ts'
-import type { Compilation } from '../../../src/compile/compile.ts'
+import type { Compilation } from '../../../src/compile/compilation.ts'
 import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
 import { IncrementalCompiler } from '../../../src/compile/incremental/compiler.ts'
 import { printIptables } from '../../../src/compile/iptables/printer.ts'

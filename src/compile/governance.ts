@@ -2,11 +2,11 @@
  * Which policies govern which interfaces of a pod (semantics.md, G1 to G6), and the pod's ruleset once it is known what
  * those policies allow.
  */
-import type { Cluster } from '../cluster.ts'
-import type { CompileOptions } from '../compile.ts'
-import { allowedBy, type Contested, contestedInterfaces, contestedIssue } from '../contested.ts'
-import { count, MOST_GOVERNANCES_OF_A_POD, MOST_ISSUES_NAMED } from '../limits.ts'
-import { networkCounts } from '../members.ts'
+import type { Cluster } from './cluster.ts'
+import type { CompileOptions } from './compilation.ts'
+import { allowedBy, type Contested, contestedInterfaces, contestedIssue } from './contested.ts'
+import { count, MOST_GOVERNANCES_OF_A_POD, MOST_ISSUES_NAMED } from './limits.ts'
+import { networkCounts } from './members.ts'
 import {
   type Attachment,
   DIRECTIONS,
@@ -18,9 +18,9 @@ import {
   type Pod,
   type Policy,
   referenceTo,
-} from '../model.ts'
-import { doubtOf, interfaceProblem, moreOf, notEnforced } from '../not-enforced.ts'
-import type { GovernedInterface, PolicyRules, Ruleset } from '../ruleset.ts'
+} from './model.ts'
+import { doubtOf, interfaceProblem, moreOf, notEnforced } from './not-enforced.ts'
+import type { GovernedInterface, PolicyRules, Ruleset } from './ruleset.ts'
 
 /** A policy with those of a pod's attachments that it governs: one at least, in one direction at least. */
 export interface Governance<P extends Governing = Governing> {
