@@ -2,7 +2,6 @@
  * A namespace that is made anew under the number of the one before, as the target sees it: nothing that was known of that one
  * counts, on a kernel that tells its cookie, on an older one, and where nothing can be asked without a process.
  */
-import { stat } from 'node:fs/promises'
 import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../../src/apply/backend.ts'
@@ -16,6 +15,7 @@ import { nftablesBackend } from '../../src/apply/nftables-backend.ts'
 import type { Target } from '../../src/apply/reconciler.ts'
 import type { Compilation, PodTarget } from '../../src/compile/compilation.ts'
 import type { NamespacedName } from '../../src/compile/model.ts'
+import { makeUnderNumber, netnsNumber } from '../lab/netns-number.ts'
 import { networkObject, policyObject } from '../manifests.ts'
 import { clusterOf, compileAll } from '../product.ts'
 
@@ -24,12 +24,13 @@ const PATH = `/run/netns/${NAME}`
 const KEY = 'x/a' as NamespacedName
 const { signal } = new AbortController()
 
+const addLinks = async (): Promise<unknown> =>
+  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
 const make = async (): Promise<void> => {
   await execa('ip', ['netns', 'add', NAME])
-  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
+  await addLinks()
 }
 const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
-const inode = async (): Promise<bigint> => (await stat(PATH, { bigint: true })).ino
 const inside = async (...command: string[]): Promise<string> =>
   (await execa('ip', ['netns', 'exec', NAME, ...command])).stdout
 
@@ -82,18 +83,26 @@ describe.each<Backend<unknown>>([nftablesBackend, iptablesBackend()])('$name', (
     ['that cannot be asked', undefined],
   ])('made anew, on a kernel %s, it is a new one', { timeout: 180_000 }, async (_, view) => {
     const compilation = compiled()
-    const { target, said } = targetOf(backend, view, compilation)
+    let { target, said } = targetOf(backend, view, compilation)
     const update = async (): Promise<void> => {
       const desired = compilation.targets.get(KEY) as PodTarget
       expect(await target.update(KEY, desired, signal)).toEqual({ kind: 'done' })
     }
-    await update()
-    await update()
-    const [before, generation] = [await inode(), kernel.access.generation(PATH)]
-    do {
+    let generation: number | undefined
+    const isMadeAnew = async (): Promise<boolean> => {
+      await update()
+      await update()
+      const number = await netnsNumber(NAME)
+      generation = kernel.access.generation(PATH)
       await remove()
+      return await makeUnderNumber(NAME, number)
+    }
+    // Where somebody else got the number, from the beginning.
+    while (!(await isMadeAnew())) {
       await make()
-    } while ((await inode()) !== before)
+      ;({ target, said } = targetOf(backend, view, compilation))
+    }
+    await addLinks()
     // As init containers may: what is known would be as that of before.
     for (let n = 0; (kernel.access.generation(PATH) ?? 0) < (generation ?? 0); n += 1)
       await inside('nft', 'add', 'table', 'ip', `x${n}`)
