@@ -40,10 +40,9 @@ export async function northboundAddress(flags: FlagValues): Promise<NorthboundAd
     throw badValue('ovn-nb', endpoints, 'unix:PATH, tcp:HOST:PORT or ssl:HOST:PORT, comma separated')
   }
   if (!endpoints.includes('ssl:')) return { endpoints, tls: undefined }
-  const [privateKey, certificate, ca] = await Promise.all(
-    ['ovn-nb-private-key', 'ovn-nb-certificate', 'ovn-nb-ca-cert'].map((name) => readable(flags, name)),
-  )
-  if (privateKey === undefined || certificate === undefined || ca === undefined) return undefined
+  const privateKey = await readable(flags, 'ovn-nb-private-key')
+  const certificate = await readable(flags, 'ovn-nb-certificate')
+  const ca = await readable(flags, 'ovn-nb-ca-cert')
   return { endpoints, tls: { privateKey, certificate, ca } }
 }
 
