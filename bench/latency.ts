@@ -23,14 +23,7 @@ const GOALS: Readonly<Record<Writer, Goal | undefined>> = {
 export async function latency(): Promise<readonly Figure[]> {
   await using lab = await Lab.create('bench')
   await using manifests = await Manifests.create()
-  await lab.segment('red')
-  const [server, client] = await lab.addPods(
-    ['server', 'client'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )
-  if (server === undefined || client === undefined) throw new Error('no pods')
+  const [server, client] = await lab.segmentWith('red', ['server', 'client'])
   const pods = [server, client].map((pod) => podObject(pod, { labels: { app: pod.name } }))
   await manifests.save('cluster', [networkObject('default', 'red'), ...pods, ...ninePolicies()])
   await manifests.save('policy', [policy(false)])

@@ -18,6 +18,7 @@ import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { keepDirections } from './open-connections.ts'
+import { OtherBackends } from './other-backends.ts'
 import { otherOwner } from './owner.ts'
 import type { Outcome, Target } from './reconciler.ts'
 
@@ -88,6 +89,7 @@ const ABSENT = { kind: 'absent' } as const
 export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target<PodTarget> {
   const { backend } = options
   const written = new Map<string, Written>()
+  const others = new OtherBackends(options)
   const large = new LargeListings(options.now ?? (() => performance.now()))
 
   /** What stands, but for what was too large to be listed a while ago. */
@@ -132,7 +134,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
     const isBare = untouched || (alone && options.kernel?.hasLegacyTables(netns) === false)
-    const uncleared = known === undefined && !isBare ? await clearOthers(pod, netns, signal) : undefined
+    const uncleared = known === undefined && !isBare ? await others.clear(pod, netns, signal) : undefined
     if (uncleared !== undefined) return failed(uncleared)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)
@@ -230,37 +232,6 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     return await mismatches(rulesetOf(pod), pod, netns, backend.name, signal)
   }
 
-  /** Ours stand by now, or nothing should. @returns why something is left */
-  async function clearOthers(pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
-    for (const other of options.others) {
-      const found = await other.read(netns, signal)
-      // What is larger than any daemon's rules is the pod's own.
-      if (found.kind === 'absent' || (found.kind === 'failed' && found.tooLarge === true)) continue
-      if ((await otherOwner(options, other, found, netns, nameOf(pod), signal)) !== undefined) continue
-      const cleared = await other.clear(netns, signal)
-      if (cleared.kind === 'failed') return `the ${other.name} rules of before are left: ${cleared.reason}`
-    }
-    return undefined
-  }
-
-  /** By what stands of ours, or of another backend's where it is the first time that ours is asked to write there. */
-  async function governedBefore(
-    found: Found<Listed> | undefined,
-    pod: Pod,
-    netns: OpenNetns,
-    signal: AbortSignal,
-  ): Promise<Governed> {
-    if (found?.kind !== 'absent') return governedIn(found)
-    const governed = new Map<string, readonly NamespacedName[] | 'unknown'>()
-    for (const other of options.others) {
-      const stands = await other.read(netns, signal)
-      if (stands.kind !== 'listed') continue
-      if ((await otherOwner(options, other, stands, netns, nameOf(pod), signal)) !== undefined) continue
-      for (const [name, networks] of other.governedBy(stands.listed)) governed.set(name, networks)
-    }
-    return governed
-  }
-
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
     written.delete(key)
     options.dropLog?.set(key, undefined)
@@ -286,7 +257,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
       // Another backend's rules go once ours stand.
       if (lost !== undefined) return remarked(await update(key, { pod, ruleset: undefined }, signal))
     }
-    const left = await clearOthers(pod, netns, signal)
+    const left = await others.clear(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
     const printed = backend.print(rulesetOf(lost === undefined ? pod : withAttachments(pod, lost)))
@@ -304,6 +275,16 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   /** By the policies of the moment, which may be newer than the wish that led here. */
   function rulesetOf(pod: Pod): Ruleset | undefined {
     return options.compilation().rulesetOf(pod)
+  }
+
+  /** By what stands of ours, or of another backend's where it is the first time that ours is asked to write there. */
+  async function governedBefore(
+    found: Found<Listed> | undefined,
+    pod: Pod,
+    netns: OpenNetns,
+    signal: AbortSignal,
+  ): Promise<Governed> {
+    return found?.kind === 'absent' ? await others.governed(pod, netns, signal) : governedIn(found)
   }
 
   function governedIn(found: Found<Listed> | undefined): Governed {

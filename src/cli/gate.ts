@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises'
 import { hostView } from '../apply/netns/cri-host.ts'
 import { listOf, readChain, withGate, withoutGate } from '../apply/netns/gate-chain.ts'
-import { GATE_PLUGIN, hasGatePlugin, replaceFile } from '../apply/netns/gate-plugin.ts'
+import { GATE_PLUGIN, hasGatePlugin, readIfThere, replaceFile } from '../apply/netns/gate-plugin.ts'
 import { UsageError } from '../usage-error.ts'
 import { describeFlags, FlagValues, GATE_FLAGS } from './flags.ts'
 import { cniDirectories, whyOpen } from './gate-options.ts'
@@ -60,7 +60,7 @@ async function edit(action: 'install' | 'remove', flags: FlagValues): Promise<nu
       `${bin} has no ${GATE_PLUGIN} of ours`,
       'a daemon that runs with --new-pod-gate, which puts it there',
     )
-  const found = await readIfThere(path)
+  const found = await read(path)
   const from = flags.text('from')
   if (found === undefined && (from === undefined || action === 'remove'))
     throw new UsageError(
@@ -72,7 +72,7 @@ async function edit(action: 'install' | 'remove', flags: FlagValues): Promise<nu
   if (after === found) return tell(`${named}: nothing to change`)
   const mode = found === undefined ? 0o600 : (await stat(path)).mode & 0o777
   const kept = `${path}.before-mnpd-gate`
-  if (found !== undefined && (await readIfThere(kept)) === undefined) await replaceFile(kept, found, mode)
+  if (found !== undefined && (await read(kept)) === undefined) await replaceFile(kept, found, mode)
   await replaceFile(path, after, mode)
   return tell(
     action === 'install'
@@ -105,13 +105,10 @@ function attempt(file: string, make: () => string): string {
   }
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+async function read(path: string): Promise<string | undefined> {
+  return await readIfThere(path).catch((error: unknown) => {
     throw new UsageError(error instanceof Error ? error.message : String(error), 'a file that can be read')
-  }
+  })
 }
 
 function tell(text: string): number {

@@ -15,7 +15,7 @@ export interface Limited {
 export function withinLimits(ruleset: Ruleset | undefined, pod: Pod): Limited {
   if (ruleset === undefined) return { ruleset }
   const sizes = sizesOf(ruleset)
-  const all = sizes.flat(2).reduce((sum, size) => sum + size, 0)
+  const all = total(sizes)
   if (all <= MOST_ELEMENTS_OF_A_POD) return { ruleset }
   const left: string[] = []
   let room = MOST_ELEMENTS_OF_A_POD
@@ -35,18 +35,21 @@ export function withinLimits(ruleset: Ruleset | undefined, pod: Pod): Limited {
 export function isHeavy(ruleset: Ruleset): boolean {
   const known = heavy.get(ruleset)
   if (known !== undefined) return known
-  const is =
-    sizesOf(ruleset)
-      .flat(2)
-      .reduce((sum, size) => sum + size, 0) > HEAVY_ELEMENTS
+  const is = total(sizesOf(ruleset)) > HEAVY_ELEMENTS
   heavy.set(ruleset, is)
   return is
 }
 
 const heavy = new WeakMap<Ruleset, boolean>()
 
+type Sizes = readonly (readonly (readonly number[])[])[]
+
+function total(sizes: Sizes): number {
+  return sizes.flat(2).reduce((sum, size) => sum + size, 0)
+}
+
 /** Of each rule, by policy, direction and place. */
-function sizesOf(ruleset: Ruleset): readonly (readonly (readonly number[])[])[] {
+function sizesOf(ruleset: Ruleset): Sizes {
   const uses = timesUsed(ruleset)
   return ruleset.policies.map(({ allows }, place) =>
     DIRECTIONS.map((direction) =>

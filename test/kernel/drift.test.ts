@@ -19,13 +19,7 @@ const pod = (): Pod => governed as Pod
 
 beforeAll(async () => {
   lab = await Lab.create('drift')
-  await lab.segment('red')
-  const pods = await lab.addPods(
-    ['governed', 'client'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )
+  const pods = await lab.segmentWith('red', ['governed', 'client'])
   ;[governed, client] = pods
   manifests = await Manifests.create()
   const from = Array.from({ length: 12 }, (_, n) => ({ ipBlock: { cidr: `198.51.${n * 2}.0/24` } }))

@@ -10,14 +10,7 @@ let daemon: DaemonProcess
 
 beforeAll(async () => {
   lab = await Lab.create('endpoints')
-  await lab.segment('red')
-  const [governed, other] = await lab.addPods(
-    ['a', 'b'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )
-  if (governed === undefined || other === undefined) throw new Error('two pods were asked for')
+  const [governed, other] = await lab.segmentWith('red', ['a', 'b'])
   manifests = await Manifests.create()
   await manifests.save('cluster', [
     networkObject('x', 'red'),

@@ -26,15 +26,7 @@ let daemon: DaemonProcess | undefined
 
 beforeAll(async () => {
   lab = await Lab.create('flood')
-  await lab.segment('red')
-  const names = ['honest', 'bad0', 'bad1', 'bad2', 'bad3', 'bad4']
-  const pods = await lab.addPods(
-    names.map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )
-  ;[honest, ...bad] = pods as [Pod, ...Pod[]]
+  ;[honest, ...bad] = await lab.segmentWith('red', ['honest', 'bad0', 'bad1', 'bad2', 'bad3', 'bad4'])
 })
 afterAll(async () => await lab?.[Symbol.asyncDispose]())
 

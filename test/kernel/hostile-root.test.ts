@@ -21,13 +21,7 @@ let daemon: DaemonProcess | undefined
 
 beforeAll(async () => {
   lab = await Lab.create('root')
-  await lab.segment('red')
-  ;[root, honest] = (await lab.addPods(
-    ['root', 'honest'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )) as [Pod, Pod]
+  ;[root, honest] = await lab.segmentWith('red', ['root', 'honest'])
 })
 afterAll(async () => await lab?.[Symbol.asyncDispose]())
 

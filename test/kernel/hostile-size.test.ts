@@ -25,13 +25,7 @@ let daemon: DaemonProcess
 
 beforeAll(async () => {
   lab = await Lab.create('size')
-  await lab.segment('red')
-  ;[bomber, honest] = (await lab.addPods(
-    ['bomber', 'honest'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )) as [Pod, Pod]
+  ;[bomber, honest] = await lab.segmentWith('red', ['bomber', 'honest'])
 })
 afterAll(async () => await lab?.[Symbol.asyncDispose]())
 

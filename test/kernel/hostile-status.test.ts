@@ -24,13 +24,7 @@ let client: Pod
 
 beforeAll(async () => {
   lab = await Lab.create('hostile')
-  await lab.segment('red')
-  ;[forger, victim, client] = (await lab.addPods(
-    ['forger', 'victim', 'client'].map((name, index) => ({
-      name,
-      attachments: [{ segment: 'red', interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
-    })),
-  )) as [Pod, Pod, Pod]
+  ;[forger, victim, client] = await lab.segmentWith('red', ['forger', 'victim', 'client'])
 })
 afterAll(async () => await lab?.[Symbol.asyncDispose]())
 

@@ -72,6 +72,21 @@ export class Lab implements AsyncDisposable {
     await this.#fabric.segment(name)
   }
 
+  /** Makes a segment and pods on it: `net1` of each, with 10.1.0.1/24, 10.1.0.2/24 and so on. */
+  async segmentWith<const Names extends readonly string[]>(
+    segment: string,
+    names: Names,
+  ): Promise<{ -readonly [Place in keyof Names]: Pod }> {
+    await this.segment(segment)
+    const pods = await this.addPods(
+      names.map((name, index) => ({
+        name,
+        attachments: [{ segment, interface: 'net1', addresses: [`10.1.0.${index + 1}/24`] }],
+      })),
+    )
+    return pods as { -readonly [Place in keyof Names]: Pod }
+  }
+
   /** Makes a pod. @returns when its interfaces pass packets */
   async pod(name: string, attachments: readonly Attachment[], options: PodOptions = {}): Promise<Pod> {
     const [pod] = await this.addPods([{ ...options, name, attachments }])

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Server, Testbed } from '../../packages/ovsdb/test/ovn/servers.ts'
-import { openNorthbound } from '../../src/apply/ovn/northbound.ts'
+import { type NorthboundClient, openNorthbound } from '../../src/apply/ovn/northbound.ts'
 import { topologyRows } from './trace-topology.ts'
 import { PORTS } from './writer-cluster.ts'
 import { until } from './writer-mode.ts'
@@ -18,6 +18,22 @@ beforeAll(async () => {
   server = await testbed.standalone('nb')
 })
 afterAll(() => testbed[Symbol.asyncDispose]())
+
+/** A network in the database, somebody who changes it, and somebody who looks. */
+async function networkIn({ endpoint }: Server): Promise<Network> {
+  await using stack = new AsyncDisposableStack()
+  const client = stack.use(openNorthbound({ endpoints: endpoint, tls: undefined }))
+  await client.ready()
+  await client.transact(topologyRows('layer2', PORTS))
+  const watcher = stack.use(await Watcher.of(endpoint))
+  const owned = stack.move()
+  return { client, watcher, [Symbol.asyncDispose]: () => owned.disposeAsync() }
+}
+
+interface Network extends AsyncDisposable {
+  readonly client: NorthboundClient
+  readonly watcher: Watcher
+}
 
 class Daemon implements AsyncDisposable {
   readonly #process: ChildProcess
@@ -52,10 +68,8 @@ class Daemon implements AsyncDisposable {
 }
 
 test('the other takes over within seconds of a kill, and the third then waits', async () => {
-  await using client = openNorthbound({ endpoints: server.endpoint, tls: undefined })
-  await client.ready()
-  await client.transact(topologyRows('layer2', PORTS))
-  await using watcher = await Watcher.of(server.endpoint)
+  await using network = await networkIn(server)
+  const { client, watcher } = network
   await using first = new Daemon(server.endpoint)
   await until(() => first.status === 'as-wanted')
   await using second = new Daemon(server.endpoint)
@@ -85,10 +99,8 @@ test('the other takes over within seconds of a kill, and the third then waits', 
 
 test('when the database is started anew there is one writer again, and no more', async () => {
   const own = await testbed.standalone('frozen')
-  await using client = openNorthbound({ endpoints: own.endpoint, tls: undefined })
-  await client.ready()
-  await client.transact(topologyRows('layer2', PORTS))
-  await using watcher = await Watcher.of(own.endpoint)
+  await using network = await networkIn(own)
+  const { client, watcher } = network
   await using first = new Daemon(own.endpoint)
   await until(() => first.status === 'as-wanted')
   await using second = new Daemon(own.endpoint)
@@ -103,10 +115,8 @@ test('when the database is started anew there is one writer again, and no more',
 
 test('a writer that stands still loses the lock within seconds, and writes nothing when it runs again', async () => {
   const own = await testbed.standalone('stopped')
-  await using client = openNorthbound({ endpoints: own.endpoint, tls: undefined })
-  await client.ready()
-  await client.transact(topologyRows('layer2', PORTS))
-  await using watcher = await Watcher.of(own.endpoint)
+  await using network = await networkIn(own)
+  const { client, watcher } = network
   await using first = new Daemon(own.endpoint)
   await until(() => first.status === 'as-wanted')
   await using second = new Daemon(own.endpoint)

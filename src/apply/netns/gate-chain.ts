@@ -24,13 +24,7 @@ interface Configuration {
 
 /** Never rejects: what cannot be read is not there. @param directory as this process opens it */
 export async function readChain(directory: string): Promise<Chain> {
-  const names = await readdir(directory).catch(() => [])
-  const files: { readonly name: string; readonly chains: boolean }[] = []
-  for (const name of names.filter((each) => /\.(?:conf|conflist|json)$/.test(each)).sort()) {
-    const text = await readFile(join(directory, name), 'utf8').catch(() => '')
-    const plugins = pluginsOf(text)
-    if (plugins.length > 0) files.push({ name, chains: plugins.includes(GATE_PLUGIN) })
-  }
+  const files = await readConfigurations(directory)
   const [first] = files
   const chaining = files.find(({ chains }) => chains)
   if (first === undefined || chaining === undefined) return { kind: 'none', first: first?.name }
@@ -39,17 +33,24 @@ export async function readChain(directory: string): Promise<Chain> {
     : { kind: 'behind', file: chaining.name, first: first.name }
 }
 
-/** Names of all files that chain it, whichever the runtime takes. */
+/** Names of all files that chain it, whichever the runtime takes. Never rejects. */
 export async function filesThatChain(directory: string): Promise<readonly string[]> {
-  const names = await readdir(directory).catch(() => [])
+  return (await readConfigurations(directory)).filter(({ chains }) => chains).map(({ name }) => name)
+}
+
+/** The files that configure plugins, by name, and whether the gate's is among these. */
+async function readConfigurations(
+  directory: string,
+): Promise<readonly { readonly name: string; readonly chains: boolean }[]> {
+  const all = await readdir(directory).catch(() => [])
+  const names = all.filter((each) => /\.(?:conf|conflist|json)$/.test(each)).sort()
   const texts = await Promise.all(
     names.map((name) => readFile(join(directory, name), 'utf8').catch(() => '')),
   )
-  return names
-    .filter(
-      (name, n) => /\.(?:conf|conflist|json)$/.test(name) && pluginsOf(texts[n] ?? '').includes(GATE_PLUGIN),
-    )
-    .sort()
+  return names.flatMap((name, n) => {
+    const plugins = pluginsOf(texts[n] ?? '')
+    return plugins.length === 0 ? [] : [{ name, chains: plugins.includes(GATE_PLUGIN) }]
+  })
 }
 
 /** The list with the plugin at its end; unchanged where it is in it. @throws Error where the text is no list of plugins */

@@ -36,7 +36,7 @@ export async function installGatePlugin(
   const path = join(binDirectory, GATE_PLUGIN)
   const wanted = gatePlugin(options)
   await mkdir(binDirectory, { recursive: true })
-  const found = await readPlugin(path)
+  const found = await readIfThere(path)
   if (found === wanted) return 'up to date'
   if (found !== undefined && !isOurs(found)) throw new Error(`${path} is there already, and is not ours`)
   await replaceFile(path, wanted, 0o755)
@@ -46,7 +46,7 @@ export async function installGatePlugin(
 /** @returns what was there; `foreign` is left alone */
 export async function removeGatePlugin(binDirectory: string): Promise<'removed' | 'absent' | 'foreign'> {
   const path = join(binDirectory, GATE_PLUGIN)
-  const found = await readPlugin(path)
+  const found = await readIfThere(path)
   if (found === undefined) return 'absent'
   if (!isOurs(found)) return 'foreign'
   await rm(path, { force: true })
@@ -55,21 +55,22 @@ export async function removeGatePlugin(binDirectory: string): Promise<'removed' 
 
 /** Whether the plugin is there and ours. */
 export async function hasGatePlugin(binDirectory: string): Promise<boolean> {
-  const found = await readPlugin(join(binDirectory, GATE_PLUGIN))
+  const found = await readIfThere(join(binDirectory, GATE_PLUGIN))
   return found !== undefined && isOurs(found)
 }
 
-async function readPlugin(path: string): Promise<string | undefined> {
+function isOurs(program: string): boolean {
+  return program.split('\n', 2)[1]?.startsWith(MARK) === true
+}
+
+/** @returns undefined where there is no such file. @throws where it cannot be read */
+export async function readIfThere(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
-}
-
-function isOurs(program: string): boolean {
-  return program.split('\n', 2)[1]?.startsWith(MARK) === true
 }
 
 /** All of the new content under the name or all of the old, a crash of the node included. */
