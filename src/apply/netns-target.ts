@@ -133,8 +133,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         : { kind: 'stands', generation, stood: generation }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
-    const isBare = untouched || (alone && options.kernel?.hasLegacyTables(netns) === false)
-    const uncleared = known === undefined && !isBare ? await others.clear(pod, netns, signal) : undefined
+    const isBare = (): boolean => untouched || (alone && options.kernel?.hasLegacyTables(netns) === false)
+    const uncleared = known === undefined && !isBare() ? await others.clear(pod, netns, signal) : undefined
     if (uncleared !== undefined) return failed(uncleared)
     const { digest, governed } = printed
     const mismatch = await lookAt(pod, netns, known, digest, signal)

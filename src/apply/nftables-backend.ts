@@ -9,8 +9,9 @@ import {
   toText,
 } from 'nftables-json'
 import { listTable, listTables, listText } from 'nftables-json/run'
-import { printNftables, TABLE } from '../compile/nftables/printer.ts'
+import { printNftables } from '../compile/nftables/printer.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
+import { TABLE } from '../compile/nftables/table.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
 import { KERNEL } from './kernel-abilities.ts'

@@ -14,7 +14,9 @@ type Holder = NamedSet | NamedMap
 export class Contents {
   readonly key: TableKey
   readonly #table: Table
-  readonly #chains = new Map<string, ListedChain & { rules: Rule[] }>()
+  readonly #chains = new Map<string, ListedChain>()
+  /** The rules of chains that nobody else has seen yet: what was listed, or given out, stays as it is. */
+  readonly #own = new Map<string, Rule[]>()
   readonly #holders = new Map<string, Holder>()
   readonly #counters = new Map<string, Counter>()
   readonly #rest: Pick<ListedTable, 'unknown' | 'other'>
@@ -26,17 +28,16 @@ export class Contents {
     this.#rest = { unknown: [] }
     if (!('chains' in table)) return
     this.#rest = { unknown: table.unknown, ...(table.other === undefined ? {} : { other: table.other }) }
-    for (const chain of table.chains) this.#chains.set(chain.name, { ...chain, rules: [...chain.rules] })
-    for (const holder of [...table.sets, ...table.maps]) this.#holders.set(holder.name, holder)
-    for (const counter of table.counters) this.#counters.set(counter.name, counter)
+    this.#takeAll(table)
   }
 
-  /** The whole as it is now, in the shape of a listing. */
+  /** The whole as it is now, in the shape of a listing. What does not change is the same object each time. */
   get table(): ListedTable {
     const holders = [...this.#holders.values()]
+    this.#own.clear()
     return {
       ...this.#table,
-      chains: [...this.#chains.values()].map((chain) => ({ ...chain, rules: [...chain.rules] })),
+      chains: [...this.#chains.values()],
       sets: holders.filter((holder) => holder.map === undefined),
       maps: holders.filter((holder) => holder.map !== undefined),
       counters: [...this.#counters.values()],
@@ -56,8 +57,17 @@ export class Contents {
     return `table ${this.key.family} ${this.key.name}`
   }
 
+  /** Throws DuplicateName. */
+  addAll(table: ListedTable): void {
+    for (const { name } of table.chains) this.refuseTaken('chain', name)
+    for (const { name } of table.sets) this.refuseTaken('set', name)
+    for (const { name } of table.maps) this.refuseTaken('map', name)
+    for (const { name } of table.counters) this.refuseTaken('counter', name)
+    this.#takeAll(table)
+  }
+
   addChain(chain: Omit<ListedChain, 'rules'>): void {
-    this.#chains.set(chain.name, { ...chain, rules: [] })
+    this.#setRules(chain, [])
   }
 
   addHolder(holder: Holder): void {
@@ -68,11 +78,21 @@ export class Contents {
     this.#counters.set(counter.name, counter)
   }
 
-  /** The chain, to which rules may be pushed. Throws DanglingReference. */
-  chain(from: string, name: string): ListedChain & { readonly rules: Rule[] } {
+  /** Throws DanglingReference. */
+  chain(from: string, name: string): ListedChain {
     const chain = this.#chains.get(name)
     if (chain === undefined) throw new DanglingReference(from, 'chain', name)
     return chain
+  }
+
+  addRule(chain: ListedChain, rule: Rule): void {
+    const own = this.#own.get(chain.name)
+    if (own === undefined) this.#setRules(chain, [...chain.rules, rule])
+    else own.push(rule)
+  }
+
+  flushChain(chain: ListedChain): void {
+    this.#setRules(chain, [])
   }
 
   /** Throws DanglingReference. */
@@ -87,7 +107,7 @@ export class Contents {
     const holder = this.#holders.get(name)
     const gone =
       referent === 'chain'
-        ? this.#chains.delete(name)
+        ? this.#forgetChain(name)
         : referent === 'counter'
           ? this.#counters.delete(name)
           : (holder?.map === undefined) === (referent === 'set') && this.#holders.delete(name)
@@ -132,6 +152,22 @@ export class Contents {
   flushHolder(name: string): void {
     const { elem: _, ...empty } = this.holder('the transaction', name)
     this.#holders.set(name, empty)
+  }
+
+  #takeAll({ chains, sets, maps, counters }: ListedTable): void {
+    for (const chain of chains) this.#chains.set(chain.name, chain)
+    for (const holder of [...sets, ...maps]) this.#holders.set(holder.name, holder)
+    for (const counter of counters) this.#counters.set(counter.name, counter)
+  }
+
+  #setRules(chain: Omit<ListedChain, 'rules'>, rules: Rule[]): void {
+    this.#chains.set(chain.name, { ...chain, rules })
+    this.#own.set(chain.name, rules)
+  }
+
+  #forgetChain(name: string): boolean {
+    this.#own.delete(name)
+    return this.#chains.delete(name)
   }
 }
 

@@ -2,7 +2,7 @@
  * A table within a transaction. Every method appends one command, after it has checked that nft would take it
  * for what it says; it throws a TransactionError, and appends nothing, when not.
  */
-import type { Contents } from './contents.ts'
+import { Contents } from './contents.ts'
 import { checkCounts, checkHolder, checkHook, checkNatural } from './declarations.ts'
 import { InvalidValue } from './errors.ts'
 import type { Expression } from './expression-types.ts'
@@ -29,6 +29,16 @@ import { isPair } from './walk.ts'
 
 type Elements = readonly (Expression | MapElement)[]
 
+/**
+ * A piece of a table that was built and checked once, for all tables of that name that hold it: they share its objects. It
+ * refers to nothing but what it holds. `tablePart` makes one.
+ */
+export type TablePart = {
+  readonly table: ListedTable
+  /** What adds it all. */
+  readonly commands: readonly Command[]
+}
+
 export class TableHandle {
   readonly #contents: Contents
   readonly #commands: Command[]
@@ -46,6 +56,19 @@ export class TableHandle {
   /** What the table holds once the transaction is done, to compare with a listing by `sameTable`. */
   get contents(): ListedTable {
     return this.#contents.table
+  }
+
+  /** All that the part holds. Throws DuplicateName, InvalidValue for the part of another table. */
+  addPart({ table, commands }: TablePart): void {
+    const { family, name } = this.key
+    if (table.family !== family || table.name !== name)
+      throw new InvalidValue(
+        this.#contents.words,
+        `${table.family} ${table.name}`,
+        'is the table of the part',
+      )
+    this.#contents.addAll(table)
+    for (const command of commands) this.#commands.push(command)
   }
 
   /** Throws InvalidName, DuplicateName. */
@@ -83,14 +106,14 @@ export class TableHandle {
 
   /** Throws DanglingReference, InvalidValue, InvalidText. */
   addRule(chain: string, expr: readonly Statement[], comment?: string): void {
-    const rules = this.#contents.chain(`a rule of ${this.#contents.words}`, chain).rules
-    const where = `rule ${rules.length + 1} of chain ${chain} of ${this.#contents.words}`
+    const holder = this.#contents.chain(`a rule of ${this.#contents.words}`, chain)
+    const where = `rule ${holder.rules.length + 1} of chain ${chain} of ${this.#contents.words}`
     if (expr.length === 0) throw new InvalidValue(where, expr, 'has no statement')
     const safe = keepApart(expr.map((statement) => safeStatement(where, statement)))
     for (const reference of safe.flatMap(referencesOf)) this.#contents.resolve(where, reference)
     if (comment !== undefined) checkComment(where, comment)
     const rule = comment === undefined ? { expr: safe } : { expr: safe, comment }
-    rules.push(rule)
+    this.#contents.addRule(holder, rule)
     this.#commands.push({ add: { rule: { ...this.#in, chain, ...rule } } })
   }
 
@@ -126,7 +149,7 @@ export class TableHandle {
 
   /** Removes the chain's rules. Throws DanglingReference. */
   flushChain(name: string): void {
-    this.#contents.chain(`a flush in ${this.#contents.words}`, name).rules.length = 0
+    this.#contents.flushChain(this.#contents.chain(`a flush in ${this.#contents.words}`, name))
     this.#commands.push({ flush: { chain: { ...this.#in, name } } })
   }
 
@@ -201,4 +224,13 @@ export class TableHandle {
   #where(name: string): string {
     return `an element of ${name} of ${this.#contents.words}`
   }
+}
+
+/** Throws what `build` throws. */
+export function tablePart(key: TableKey, build: (table: TableHandle) => void): TablePart {
+  checkName(key.name)
+  const commands: Command[] = []
+  const handle = new TableHandle(new Contents(key), commands)
+  build(handle)
+  return { table: handle.contents, commands }
 }

@@ -155,7 +155,7 @@ async function locate(
       tried.push(`${path} ${file.is}`)
       continue
     }
-    if (await view.isHost(file.identity)) return { kind: 'host-network', sandboxId }
+    if (view.isHost(file.identity)) return { kind: 'host-network', sandboxId }
     return { kind: 'found', path, netns: file.identity, sandboxId }
   }
   const why = tried.length > 0 ? tried.join(', ') : 'the runtime tells neither a path nor a process'

@@ -121,33 +121,36 @@ async function claimantsOf(
   const claimants: Pod[] = []
   for (const other of pods) {
     if (other.netns === undefined || nameOf(other) === nameOf(pod)) continue
-    if ((await identityAt(other.netns)) === id) claimants.push(other)
+    const identity = identityAt(other.netns)
+    // Mostly it is known, and a hundred turns of the queue cost more than all the rest.
+    if ((identity instanceof Promise ? await identity : identity) === id) claimants.push(other)
   }
   return claimants
 }
 
 /** Which namespace is at a path; undefined where none is. */
-type IdentityAt = (path: string) => Promise<string | undefined>
+type IdentityAt = (path: string) => Promise<string | undefined> | string | undefined
 
 /** How long what was seen at a path counts, in ms: pods come together, and each is held against all others. */
 const RECENT_MS = 200
 
 function recentIdentities(view: HostView): IdentityAt {
   let since = Number.NEGATIVE_INFINITY
-  const seen = new Map<string, Promise<string | undefined>>()
-  const look: IdentityAt = async (path) => {
+  let seen = new Map<string, Promise<string | undefined> | string | undefined>()
+  const look = async (path: string, into: typeof seen): Promise<string | undefined> => {
     const found = await view.identify(await view.resolve(path))
-    return found.kind === 'netns' ? identityText(found.identity) : undefined
+    const identity = found.kind === 'netns' ? identityText(found.identity) : undefined
+    into.set(path, identity)
+    return identity
   }
   return (path) => {
     const now = performance.now()
     if (now - since > RECENT_MS) {
-      seen.clear()
+      seen = new Map()
       since = now
     }
-    const known = seen.get(path) ?? look(path)
-    seen.set(path, known)
-    return known
+    if (!seen.has(path)) seen.set(path, look(path, seen))
+    return seen.get(path)
   }
 }
 

@@ -34,7 +34,7 @@ async function listDirectory(view: HostView, directory: string): Promise<readonl
     names.map(async (name): Promise<readonly NamedNetns[]> => {
       const path = `${directory}/${name}`
       const file = await view.identify(path)
-      if (file.kind !== 'netns' || (await view.isHost(file.identity))) return []
+      if (file.kind !== 'netns' || view.isHost(file.identity)) return []
       return [{ path, identity: file.identity }]
     }),
   )

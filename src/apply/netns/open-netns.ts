@@ -2,7 +2,7 @@
  * A network namespace held open, so that what is done in it is done in the one that was looked at: a path may come to
  * mean another namespace, and a process number is given out again.
  */
-import { open } from 'node:fs/promises'
+import { closeSync } from 'node:fs'
 import type { HostView, NetnsIdentity } from './cri-host.ts'
 
 export interface OpenNetns extends AsyncDisposable {
@@ -20,42 +20,45 @@ export type Located =
   | { readonly kind: 'unknown'; readonly reason: string }
 
 /**
- * Opens the namespace at a path, and refuses what is none or is the node's own. What stands there is looked at before
- * it is opened, since opening a pipe or a device could block or do something.
+ * Opens the namespace at a path, and refuses what is none or is the node's own.
  *
  * @param expected the namespace that whoever named the path saw there, where it was told
  */
 export async function openNetns(path: string, view: HostView, expected?: NetnsIdentity): Promise<Located> {
-  const seen = await view.identify(path)
-  if (seen.kind !== 'netns') return { kind: 'absent', reason: `${path} ${seen.is}` }
-  const file = await open(path).catch(() => undefined)
-  if (file === undefined) return { kind: 'absent', reason: `${path} went away` }
-  const held = `/proc/${process.pid}/fd/${file.fd}`
-  const id = await identify(held, view, expected)
-  if (id.kind === 'usable') {
-    return { kind: 'found', netns: { path: held, id: id.text, [Symbol.asyncDispose]: () => file.close() } }
-  }
-  await file.close()
-  return { kind: 'absent', reason: `${path} ${id.is}` }
+  const file = await view.open(path)
+  if (file.kind === 'other') return { kind: 'absent', reason: `${path} ${file.is}` }
+  const { fd, identity } = file
+  const wrong = wrongWith(identity, view, expected)
+  if (wrong === undefined) return { kind: 'found', netns: new HeldNetns(fd, identityText(identity)) }
+  closeSync(fd)
+  return { kind: 'absent', reason: `${path} ${wrong}` }
 }
 
-type Identified =
-  | { readonly kind: 'usable'; readonly text: string }
-  | { readonly kind: 'unusable'; readonly is: string }
+class HeldNetns implements OpenNetns {
+  readonly path: string
+  readonly id: string
+  readonly #fd: number
 
-async function identify(
-  held: string,
+  constructor(fd: number, id: string) {
+    this.path = `/proc/${process.pid}/fd/${fd}`
+    this.id = id
+    this.#fd = fd
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    closeSync(this.#fd)
+  }
+}
+
+function wrongWith(
+  identity: NetnsIdentity,
   view: HostView,
   expected: NetnsIdentity | undefined,
-): Promise<Identified> {
-  const found = await view.identify(held)
-  if (found.kind !== 'netns') return { kind: 'unusable', is: found.is }
-  if (await view.isHost(found.identity))
-    return { kind: 'unusable', is: 'is the network namespace of the node' }
-  const text = identityText(found.identity)
-  return expected === undefined || identityText(expected) === text
-    ? { kind: 'usable', text }
-    : { kind: 'unusable', is: 'leads to another network namespace by now' }
+): string | undefined {
+  if (view.isHost(identity)) return 'is the network namespace of the node'
+  return expected === undefined || identityText(expected) === identityText(identity)
+    ? undefined
+    : 'leads to another network namespace by now'
 }
 
 export function identityText({ device, inode }: NetnsIdentity): string {

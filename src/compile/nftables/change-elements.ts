@@ -15,7 +15,7 @@ import {
   Transaction,
 } from 'nftables-json'
 import { isSlowSet, sameButElements, sameChain } from './change-forms.ts'
-import { DIGEST_CHAIN, TABLE } from './printer.ts'
+import { DIGEST_CHAIN, TABLE } from './table.ts'
 
 interface ElementChange {
   readonly set: NamedSet
@@ -71,9 +71,10 @@ function sameRules(standing: ListedTable, wanted: ListedTable): boolean {
 }
 
 function elementChanges(standing: ListedTable, wanted: ListedTable): readonly ElementChange[] {
-  const before = new Map(standing.sets.map((set) => [set.name, set.elem ?? []]))
+  const before = new Map(standing.sets.map((set) => [set.name, set]))
   return wanted.sets
-    .map((set) => elementChange(set, before.get(set.name) ?? []))
+    .filter((set) => before.get(set.name) !== set)
+    .map((set) => elementChange(set, before.get(set.name)?.elem ?? []))
     .filter(({ gained, lost }) => gained.length + lost.length > 0)
 }
 

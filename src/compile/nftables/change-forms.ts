@@ -41,7 +41,16 @@ function sameByName<T extends { readonly name: string }>(
 
 /** Whether the two chains hang and do the same, however they are spelled. */
 export function sameChain(a: ListedChain, b: ListedChain): boolean {
-  return spelledAlike(a, b) || sameTable({ ...EMPTY, chains: [a] }, { ...EMPTY, chains: [b] })
+  return a === b || othersLike(a)(b)
+}
+
+/** Worked out once for each two: an edit has many tables go from the one to the other. */
+const othersLike: (chain: ListedChain) => (other: ListedChain) => boolean = once((chain) =>
+  once((other) => spelledAlike(chain, other) || sameTable(holding(chain), holding(other))),
+)
+
+function holding(chain: ListedChain): ListedTable {
+  return { ...EMPTY, chains: [chain] }
 }
 
 export function sameSet(a: NamedSet, b: NamedSet): boolean {
@@ -49,8 +58,12 @@ export function sameSet(a: NamedSet, b: NamedSet): boolean {
 }
 
 /** But for what is in them. */
-export function sameButElements({ elem: _, ...a }: NamedSet, { elem: __, ...b }: NamedSet): boolean {
-  return sameSet(a, b)
+export function sameButElements(a: NamedSet, b: NamedSet): boolean {
+  return a === b || sameSet(withoutElements(a), withoutElements(b))
+}
+
+function withoutElements({ elem: _, ...set }: NamedSet): NamedSet {
+  return set
 }
 
 /** What was printed by the same printer is, mostly; the comparison of any spelling takes a hundred times as long. */
@@ -59,9 +72,9 @@ function spelledAlike(a: object, b: object): boolean {
 }
 
 /** What cannot change while a chain stands: where it hangs. */
-export function headOfChain({ hook, other }: ListedChain): string {
-  return JSON.stringify([hook?.type, hook?.hook, hook?.prio, hook?.policy, other])
-}
+export const headOfChain: (chain: ListedChain) => string = once(({ hook, other }) =>
+  JSON.stringify([hook?.type, hook?.hook, hook?.prio, hook?.policy, other]),
+)
 
 export const EMPTY: ListedTable = {
   family: 'inet',
@@ -74,9 +87,9 @@ export const EMPTY: ListedTable = {
 }
 
 /** The sets and chains that a chain's rules name. */
-export function referencesIn({ rules }: ListedChain): readonly Reference[] {
-  return rules.flatMap(({ expr }) => expr.flatMap(referencesOf))
-}
+export const referencesIn: (chain: ListedChain) => readonly Reference[] = once(({ rules }) =>
+  rules.flatMap(({ expr }) => expr.flatMap(referencesOf)),
+)
 
 /** Whether the set is empty for a moment when it is new. */
 export function isSlowSet({ flags = [] }: NamedSet): boolean {
@@ -84,9 +97,10 @@ export function isSlowSet({ flags = [] }: NamedSet): boolean {
 }
 
 /** Whether a rule of the chain has a set of its own that is empty for a moment when it is new. */
-export function isSlowChain({ hook, rules }: ListedChain): boolean {
-  return hook === undefined && rules.some(({ expr }) => holdsIntervals(expr as unknown as Json, false))
-}
+export const isSlowChain: (chain: ListedChain) => boolean = once(
+  ({ hook, rules }) =>
+    hook === undefined && rules.some(({ expr }) => holdsIntervals(expr as unknown as Json, false)),
+)
 
 /** Within `{ set: [...] }` a range, a prefix or a wildcard makes the kernel's set one of intervals. */
 function holdsIntervals(json: Json, inSet: boolean): boolean {
@@ -98,3 +112,13 @@ function holdsIntervals(json: Json, inSet: boolean): boolean {
 }
 
 const INTERVALS: ReadonlySet<string> = new Set(['range', 'prefix', 'wildcard'])
+
+/** Worked out once a chain: tables share them. */
+export function once<T>(tell: (chain: ListedChain) => T): (chain: ListedChain) => T {
+  const told = new WeakMap<ListedChain, { readonly value: T }>()
+  return (chain) => {
+    const known = told.get(chain) ?? { value: tell(chain) }
+    told.set(chain, known)
+    return known.value
+  }
+}

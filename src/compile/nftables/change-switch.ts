@@ -16,7 +16,7 @@ import {
   Transaction,
 } from 'nftables-json'
 import { EMPTY, isSlowChain, isSlowSet, type Kept, keptOf, referencesIn } from './change-forms.ts'
-import { TABLE } from './printer.ts'
+import { TABLE } from './table.ts'
 
 /** @param standing undefined: there is no table yet. @returns one to four transactions */
 export function switchRules(standing: ListedTable | undefined, wanted: ListedTable): readonly Transaction[] {

@@ -20,14 +20,15 @@ import {
   InvalidName,
   InvalidText,
   InvalidValue,
+  type ListedChain,
   type ListedTable,
-  type Statement,
   type Transaction,
 } from 'nftables-json'
 import { changeElements } from './change-elements.ts'
-import { headOfChain, isSlowChain, isSlowSet } from './change-forms.ts'
+import { headOfChain, isSlowChain, isSlowSet, once } from './change-forms.ts'
 import { switchRules } from './change-switch.ts'
-import { DIGEST_CHAIN, type Printed } from './printer.ts'
+import type { Printed } from './printer.ts'
+import { DIGEST_CHAIN } from './table.ts'
 
 /**
  * @param standing what the kernel lists, or is known to hold; undefined: no such table
@@ -52,7 +53,7 @@ function canStay(standing: ListedTable | undefined, table: ListedTable): boolean
   if (standing === undefined) return true
   const { maps, counters, unknown, other, chains } = standing
   if (maps.length > 0 || counters.length > 0 || unknown.length > 0 || other !== undefined) return false
-  if (chains.some(({ rules }) => rules.some(({ expr }) => expr.some(isVerdictMap)))) return false
+  if (chains.some(hasVerdictMap)) return false
   const digest = chains.find(({ name }) => name === DIGEST_CHAIN)
   if (!digest?.rules.some(({ comment }) => comment !== undefined && DIGEST.test(comment))) return false
   const heads = new Map(table.chains.map((chain) => [chain.name, headOfChain(chain)]))
@@ -62,9 +63,9 @@ function canStay(standing: ListedTable | undefined, table: ListedTable): boolean
 const DIGEST = /^mnpd [0-9a-f]{32}$/
 
 /** An older version's rules had some; they are replaced with all that they lead to. */
-function isVerdictMap(statement: Statement): boolean {
-  return 'vmap' in statement
-}
+const hasVerdictMap: (chain: ListedChain) => boolean = once(({ rules }) =>
+  rules.some(({ expr }) => expr.some((statement) => 'vmap' in statement)),
+)
 
 function hasSlow({ sets, chains }: ListedTable): boolean {
   return sets.some(isSlowSet) || chains.some(isSlowChain)

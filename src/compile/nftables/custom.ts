@@ -8,27 +8,29 @@
 import { accept, match, meta, type TableHandle } from 'nftables-json'
 import { mirrored } from '../custom/mirror.ts'
 import { customRuleComment, printCustomRules } from '../custom/print.ts'
-import type { CustomRule } from '../custom/rules.ts'
+import type { CustomRule, CustomRules } from '../custom/rules.ts'
 import { DIRECTIONS, type Direction } from '../model.ts'
-import type { Ruleset } from '../ruleset.ts'
 import type { Leg } from './allow.ts'
+import { type PrintedPart, partsOf } from './part.ts'
 
 /** The chain of a direction's custom rules; undefined where there are none. */
-export function customChain({ custom }: Ruleset, direction: Direction, leg: Leg): string | undefined {
+export function customChain(custom: CustomRules, direction: Direction, leg: Leg): string | undefined {
   if (custom[direction].length === 0) return undefined
   return leg === 'original' ? `custom-${direction}` : `custom-${direction}-replies`
 }
 
-export function printCustom(table: TableHandle, ruleset: Ruleset, legs: readonly Leg[]): void {
-  for (const direction of DIRECTIONS) {
-    for (const leg of legs) {
-      const chain = customChain(ruleset, direction, leg)
-      if (chain === undefined) continue
-      table.addChain({ name: chain })
-      if (leg === 'original') printCustomRules(table, chain, ruleset.custom[direction])
-      else for (const rule of ruleset.custom[direction]) printReplies(table, chain, rule)
-    }
-  }
+export const customPart: (custom: CustomRules, legs: readonly Leg[]) => PrintedPart = partsOf(
+  (table, custom: CustomRules, _, legs) => {
+    for (const direction of DIRECTIONS) for (const leg of legs) printDirection(table, custom, direction, leg)
+  },
+)
+
+function printDirection(table: TableHandle, custom: CustomRules, direction: Direction, leg: Leg): void {
+  const chain = customChain(custom, direction, leg)
+  if (chain === undefined) return
+  table.addChain({ name: chain })
+  if (leg === 'original') printCustomRules(table, chain, custom[direction])
+  else for (const rule of custom[direction]) printReplies(table, chain, rule)
 }
 
 function printReplies(table: TableHandle, chain: string, rule: CustomRule): void {

@@ -117,7 +117,7 @@ function printJumps(
   chain: string,
   leg: Leg,
 ): void {
-  const custom = customChain(ruleset, direction, leg)
+  const custom = customChain(ruleset.custom, direction, leg)
   if (custom !== undefined) table.addRule(chain, [jump(custom)], 'custom rules')
   for (const place of governed.allowedBy[direction]) {
     const { policy } = ruleset.policies[place] as PolicyRules

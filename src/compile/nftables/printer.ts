@@ -28,46 +28,25 @@
  * replies take a short way (D3), so a connection that is no longer allowed stops. Packets that the pod forwards are
  * judged like its own: they use the governed interface too. `lo` is no governed interface, so a pod reaches itself.
  */
-import { createHash } from 'node:crypto'
-import {
-  accept,
-  anonymousSet,
-  counter,
-  ct,
-  type ListedTable,
-  match,
-  meta,
-  payload,
-  return_,
-  type TableHandle,
-  Transaction,
-} from 'nftables-json'
+import { LRUCache } from 'lru-cache'
+import { type ListedTable, return_, Transaction, tablePart } from 'nftables-json'
 import { recordTexts } from '../governed-record.ts'
-import { DIRECTIONS, type Direction, type NamespacedName } from '../model.ts'
-import type { Exemptions, GovernedInterface, PolicyRules, Ruleset } from '../ruleset.ts'
-import { type Leg, printAllow, printRange } from './allow.ts'
+import { DIRECTIONS, type NamespacedName } from '../model.ts'
+import type { GovernedInterface, Ruleset } from '../ruleset.ts'
+import type { Leg } from './allow.ts'
 import { fitComment, MAX_COMMENT } from './comment.ts'
-import { printCustom } from './custom.ts'
-import {
-  COMMON,
-  judgesReplies,
-  type KernelAbilities,
-  networksText,
-  policyChain,
-  printHooks,
-  printInterface,
-} from './interface.ts'
-
-export const TABLE = { family: 'inet', name: 'multi_networkpolicy' } as const
-
-/** The chain that no hook leads to, whose rules say whose ruleset stands, and which version of it. */
-export const DIGEST_CHAIN = 'mnpd'
+import { commonPart } from './common.ts'
+import { customPart } from './custom.ts'
+import { judgesReplies, type KernelAbilities, networksText, printHooks, printInterface } from './interface.ts'
+import { digestOf, type PrintedPart } from './part.ts'
+import { policyPart } from './policy.ts'
+import { DIGEST_CHAIN, TABLE } from './table.ts'
 
 export interface Printed {
   readonly transaction: Transaction
   /** What the kernel lists once the transaction is done; undefined: no table of ours. */
   readonly table: ListedTable | undefined
-  /** 32 hex digits of the SHA-256 of the transaction less the rule that carries them. */
+  /** 32 hex digits that tell the transaction, less the rules that carry them and the pod's name, from others. */
   readonly digest: string
 }
 
@@ -79,20 +58,11 @@ export function printNftables(
   const transaction = new Transaction()
   if (ruleset === undefined) {
     transaction.deleteTable(TABLE)
-    return { transaction, table: undefined, digest: digestOf(transaction) }
+    return { transaction, table: undefined, digest: digestOf([]) }
   }
+  const { part, digest } = bodyOf(ruleset, kernel)
   const table = transaction.replaceTable(TABLE)
-  const legs: readonly Leg[] = ruleset.interfaces.some(judgesReplies) ? ['original', 'reply'] : ['original']
-  for (const [place, policy] of ruleset.policies.entries()) {
-    for (const direction of DIRECTIONS) printPolicy(table, place, policy, direction, legs)
-  }
-  for (const leg of legs) printCommon(table, ruleset.exemptions, leg)
-  printCustom(table, ruleset, legs)
-  for (const governed of ruleset.interfaces) {
-    for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
-  }
-  printHooks(table, ruleset, kernel)
-  const digest = digestOf(transaction)
+  table.addPart(part)
   table.addChain({ name: DIGEST_CHAIN })
   table.addRule(DIGEST_CHAIN, [return_], ownerText(ruleset.pod))
   table.addRule(DIGEST_CHAIN, [return_], `mnpd ${digest}`)
@@ -101,85 +71,47 @@ export function printNftables(
   return { transaction, table: table.contents, digest }
 }
 
+/** Of how many pods the tables are kept, before and after an edit: on most nodes pods come in kinds. */
+const MOST_BODIES = 256
+
+const bodies = new LRUCache<string, PrintedPart>({ max: MOST_BODIES })
+
+/** All but who has it; pods of a kind have the same. */
+function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
+  const { interfaces, ungoverned, logDrops } = ruleset
+  const legs: readonly Leg[] = interfaces.some(judgesReplies) ? ['original', 'reply'] : ['original']
+  const parts = [
+    ...ruleset.policies.map((policy, place) => policyPart(policy, legs, place)),
+    commonPart(ruleset.exemptions, legs),
+    customPart(ruleset.custom, legs),
+  ]
+  const digests = parts.map((part) => part.digest)
+  const names = ruleset.policies.map(({ policy }) => policy)
+  const key = JSON.stringify([digests, names, interfaces, ungoverned, logDrops, kernel])
+  const known = bodies.get(key)
+  if (known !== undefined) return known
+  let rest = 0
+  const part = tablePart(TABLE, (table) => {
+    for (const { part } of parts) {
+      table.addPart(part)
+      rest += part.commands.length
+    }
+    for (const governed of interfaces) {
+      for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
+    }
+    printHooks(table, ruleset, kernel)
+  })
+  const body = { part, digest: digestOf([...digests, JSON.stringify(part.commands.slice(rest))]) }
+  bodies.set(key, body)
+  return body
+}
+
 /** For the comment at the interface's rules. */
 function isTooLong({ networks }: GovernedInterface): boolean {
   return networksText(networks).length > MAX_COMMENT
 }
 
-function printPolicy(
-  table: TableHandle,
-  place: number,
-  { policy, allows }: PolicyRules,
-  direction: Direction,
-  legs: readonly Leg[],
-): void {
-  const printed = allows[direction]?.map((allow) => ({
-    rules: printAllow(table, `policy-${place}-${direction}-${allow.rule}`, direction, allow),
-    comment: fitComment(policy, ` ${direction}[${allow.rule}]`),
-  }))
-  if (printed === undefined) return
-  for (const leg of legs) {
-    const chain = policyChain(place, direction, leg)
-    table.addChain({ name: chain })
-    for (const { rules, comment } of printed) {
-      for (const matches of rules[leg]) table.addRule(chain, [...matches, counter(), accept], comment)
-    }
-  }
-}
-
-/** What passes whatever the policies say (D4), and errors (D3). To replies only what is said of addresses matters. */
-function printCommon(table: TableHandle, exemptions: Exemptions, leg: Leg): void {
-  const chain = COMMON[leg]
-  table.addChain({ name: chain })
-  if (leg === 'original') printDiscovery(table, chain, exemptions)
-  const [source, destination] =
-    leg === 'original' ? (['saddr', 'daddr'] as const) : (['daddr', 'saddr'] as const)
-  printPrefixes(table, chain, source, exemptions.ipv6Sources, '--allow-ipv6-src-prefix')
-  printPrefixes(table, chain, destination, exemptions.ipv6Destinations, '--allow-ipv6-dst-prefix')
-}
-
-function printDiscovery(table: TableHandle, chain: string, exemptions: Exemptions): void {
-  const icmpv6 = payload('icmpv6', 'type')
-  table.addRule(
-    chain,
-    [
-      match(ct('state'), 'related', 'in'),
-      match(meta('l4proto'), anonymousSet(['icmp', 'ipv6-icmp'])),
-      accept,
-    ],
-    'errors of a tracked connection',
-  )
-  table.addRule(
-    chain,
-    [match(icmpv6, anonymousSet([133, 134, 135, 136])), match(payload('ip6', 'hoplimit'), 255), accept],
-    'neighbour and router discovery',
-  )
-  table.addRule(
-    chain,
-    [match(icmpv6, anonymousSet([130, 131, 132, 143])), match(payload('ip6', 'hoplimit'), 1), accept],
-    'multicast listener reports',
-  )
-  if (exemptions.icmp) table.addRule(chain, [match(meta('l4proto'), 'icmp'), accept], '--accept-icmp')
-  if (exemptions.icmpv6)
-    table.addRule(chain, [match(meta('l4proto'), 'ipv6-icmp'), accept], '--accept-icmpv6')
-}
-
-function printPrefixes(
-  table: TableHandle,
-  chain: string,
-  field: 'saddr' | 'daddr',
-  ranges: Exemptions['ipv6Sources'],
-  flag: string,
-): void {
-  for (const range of ranges)
-    table.addRule(chain, [match(payload('ip6', field), printRange(range)), accept], flag)
-}
-
 /** The comment that says whose table it is. */
 export function ownerText(pod: NamespacedName): string {
   return fitComment(`pod ${pod}`, '')
-}
-
-function digestOf(transaction: Transaction): string {
-  return createHash('sha256').update(JSON.stringify(transaction)).digest('hex').slice(0, 32)
 }

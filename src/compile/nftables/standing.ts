@@ -3,7 +3,8 @@ import type { ListedTable, Statement } from 'nftables-json'
 import { parseNetworks, parseRecords, type StandingNetworks } from '../governed-record.ts'
 import type { NamespacedName } from '../model.ts'
 import { COMMON, interfaceOf } from './interface.ts'
-import { DIGEST_CHAIN, ownerText } from './printer.ts'
+import { ownerText } from './printer.ts'
+import { DIGEST_CHAIN } from './table.ts'
 
 /** Whether the table says that it is the pod's; undefined where it says nothing of that. */
 export function isOwnedBy(table: ListedTable, pod: NamespacedName): boolean | undefined {

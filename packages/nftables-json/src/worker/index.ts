@@ -12,7 +12,10 @@ import { NftProcess, type Terms } from './nft-process.ts'
 
 export type { GenerationResult } from './messages.ts'
 
-/** As `run` takes them. A command under way cannot be stopped: cancelled, or too late, it may still be committed. */
+/**
+ * As `run` takes them. A command under way, and the next one, cannot be stopped: cancelled, or too late, they may still be
+ * committed.
+ */
 export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'>
 
 export type Opened =

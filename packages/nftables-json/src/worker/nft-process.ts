@@ -14,7 +14,12 @@ export type Terms = {
   readonly signal?: AbortSignal
 }
 
-type Turn = { readonly job: Job; readonly timeoutMs: number; readonly settle: (answer: Answer) => void }
+type Turn = {
+  readonly job: Job
+  readonly timeoutMs: number
+  readonly signal: AbortSignal | undefined
+  readonly settle: (answer: Answer) => void
+}
 
 /** The process's entry, beside this file in the source and beside its chunk in a bundle. */
 const ENTRY: URL = new URL(
@@ -29,6 +34,9 @@ const NODE_FLAGS: readonly string[] = [
   '--v8-pool-size=1',
 ]
 
+/** With one more there than is under way it need not wait for this process to have heard of the end. */
+const MOST_SENT = 2
+
 /** How long the job under way may take to end when all is over. */
 const CLOSE_MS = 1_000
 /** Of what it says last, such as which assertion failed. */
@@ -36,7 +44,9 @@ const LAST_WORDS = 1_000
 
 export class NftProcess implements AsyncDisposable {
   readonly #waiting: Turn[] = []
-  #current: { readonly turn: Turn; readonly timer: NodeJS.Timeout } | undefined
+  /** The first is under way; who comes next is there already when it ends. */
+  #sent: Turn[] = []
+  #timer: NodeJS.Timeout | undefined
   #child: ChildProcess | undefined
   #closed = false
 
@@ -55,7 +65,7 @@ export class NftProcess implements AsyncDisposable {
       resolve({ kind: 'unavailable', reason: `its process ended with ${signal ?? code}` }),
     )
     const greeting = await promise
-    if (this.#current === undefined) unref(child)
+    if (this.#sent.length === 0) unref(child)
     return greeting
   }
 
@@ -68,7 +78,7 @@ export class NftProcess implements AsyncDisposable {
       signal?.removeEventListener('abort', cancel)
       resolve(answer)
     }
-    const turn: Turn = { job, timeoutMs, settle }
+    const turn: Turn = { job, timeoutMs, signal, settle }
     // What is under way cannot be called back; the process is busy with it until it ends.
     const cancel = (): void => {
       const place = this.#waiting.indexOf(turn)
@@ -98,22 +108,33 @@ export class NftProcess implements AsyncDisposable {
   }
 
   #next(): void {
-    if (this.#current !== undefined) return
-    const turn = this.#waiting.shift()
-    if (turn === undefined) {
-      if (this.#child !== undefined && !this.#closed) unref(this.#child)
-      return
+    while (this.#sent.length < MOST_SENT) {
+      const turn = this.#waiting.shift()
+      if (turn === undefined) break
+      this.#send(turn)
     }
+    if (this.#sent.length === 0 && this.#child !== undefined && !this.#closed) unref(this.#child)
+  }
+
+  #send(turn: Turn): void {
     const child = this.#child ?? this.#start()
-    const timer = setTimeout(
-      () => this.#giveUp(child, `ran longer than ${turn.timeoutMs} ms`),
-      turn.timeoutMs,
-    )
-    this.#current = { turn, timer }
+    this.#sent.push(turn)
+    if (this.#sent.length === 1) this.#watch(child)
     child.ref()
     child.channel?.ref()
     // Where it cannot be sent, the process has ended or is about to, and that is told.
     child.send(turn.job, () => {})
+  }
+
+  /** Has the job under way end in its time. */
+  #watch(child: ChildProcess): void {
+    clearTimeout(this.#timer)
+    const [turn] = this.#sent
+    if (turn === undefined) return
+    this.#timer = setTimeout(
+      () => this.#giveUp(child, `ran longer than ${turn.timeoutMs} ms`),
+      turn.timeoutMs,
+    )
   }
 
   #start(): ChildProcess {
@@ -147,17 +168,19 @@ export class NftProcess implements AsyncDisposable {
     if (child === this.#child) this.#lose(reason)
   }
 
+  /** What ended it is taken to be the job under way; the next one, even if it was begun, can be asked again. */
   #lose(reason: string): void {
     this.#child = undefined
+    const next = this.#sent.splice(1).filter(({ signal }) => signal?.aborted !== true)
+    if (this.#closed) for (const turn of next) turn.settle(failed('was closed'))
+    else this.#waiting.unshift(...next)
     this.#settle(failed(reason))
   }
 
   #settle(answer: Answer): void {
-    if (this.#current !== undefined) {
-      clearTimeout(this.#current.timer)
-      this.#current.turn.settle(answer)
-      this.#current = undefined
-    }
+    clearTimeout(this.#timer)
+    this.#sent.shift()?.settle(answer)
+    if (this.#child !== undefined) this.#watch(this.#child)
     if (!this.#closed) this.#next()
   }
 }

@@ -129,11 +129,11 @@ describe('run', () => {
 
   test('fails when it is cancelled before its turn', async () => {
     const aborted = new AbortController()
-    const first = nft.run(small(), { netns })
-    const second = nft.run('add table inet second', { netns, signal: aborted.signal })
+    const others = [nft.run(small(), { netns }), nft.run(small(), { netns })]
+    const third = nft.run('add table inet second', { netns, signal: aborted.signal })
     aborted.abort()
-    expect(await second).toEqual({ kind: 'failed', reason: `libnftables in ${netns}: was cancelled` })
-    expect(await first).toEqual({ kind: 'done' })
+    expect(await third).toEqual({ kind: 'failed', reason: `libnftables in ${netns}: was cancelled` })
+    expect(await Promise.all(others)).toEqual([{ kind: 'done' }, { kind: 'done' }])
     expect(await nft.run(small(), { netns, signal: aborted.signal })).toMatchObject({ kind: 'failed' })
     expect(await tableNames()).toEqual(['example'])
   })

@@ -52,11 +52,11 @@ function meanwhile(view: HostView, happens: () => Promise<void>): HostView {
   let once: (() => Promise<void>) | undefined = happens
   return {
     ...view,
-    async identify(path) {
+    async open(path) {
       const now = path.endsWith('/ns/net') ? once : undefined
       if (now !== undefined) once = undefined
       await now?.()
-      return await view.identify(path)
+      return await view.open(path)
     },
   }
 }
