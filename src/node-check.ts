@@ -1,7 +1,7 @@
 /**
  * Whether the node can be enforced on, for readiness: a daemon that lacks a capability or a program reports every pod, and
- * would be ready by that. It is tried at the start, again while it fails, and when every governed pod fails; one pod that
- * is enforced proves that it can be done.
+ * would be ready by that. It is tried soon after the start, again while it fails, and when every governed pod fails; one pod
+ * that is enforced proves that it can be done.
  */
 import type { Clock } from './clock.ts'
 
@@ -22,6 +22,9 @@ export interface Tally {
 /** Between two tries that fail, and two looks at whether all pods do, ms. */
 const [UNABLE_MS, ABLE_MS] = [5_000, 30_000]
 
+/** By then most nodes have enforced on a pod, and first things go first; ms. */
+const FIRST_MS = 300
+
 export class NodeCheck {
   readonly #options: NodeCheckOptions
   #state: 'untried' | 'able' | 'unable' = 'untried'
@@ -39,6 +42,7 @@ export class NodeCheck {
   /** Tries as often as there is an occasion, until the signal aborts. */
   async run(): Promise<void> {
     const { probe, clock, signal } = this.#options
+    await clock.sleep(FIRST_MS, signal).catch(() => undefined)
     while (!signal.aborted) {
       const { done, failed } = this.#pods
       if (!this.able || (done === 0 && failed > 0)) this.#settle(await probe(signal))
