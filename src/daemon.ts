@@ -37,6 +37,8 @@ export interface DaemonOptions {
   readonly nodeIssues?: () => readonly Issue[]
   /** Called when something was compiled or applied. */
   readonly onProgress?: () => void
+  /** Called before every pod is looked at again, as if nothing were known of where it is. */
+  readonly onResync?: () => void
   readonly observer?: Observer | undefined
   readonly concurrency: number
   /** `--sync-period`. */
@@ -117,6 +119,7 @@ export class Daemon {
     const { clock, signal, syncPeriodMs } = this.#options
     while (!signal.aborted) {
       await clock.sleep(syncPeriodMs, signal).catch(() => undefined)
+      this.#options.onResync?.()
       for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
     }
   }

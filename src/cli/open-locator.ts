@@ -1,4 +1,5 @@
 /** How pods' network namespaces are found, from the flags. */
+import type { NetnsAccess } from 'nftables-json/netns'
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
 import { annotationLocator, type NetnsLocator, noLocator } from '../apply/netns/locate.ts'
 import type { SearchingLocator } from '../apply/netns/search-locator.ts'
@@ -12,9 +13,11 @@ export interface Notices {
   warn(fields: object, text: string): void
 }
 
+/** @param access what tells one namespace from a later one, where it can be had */
 export type LocatorOf = (
   localPods: () => Compilation['targets'],
-) => NetnsLocator & Partial<Pick<SearchingLocator, 'announced'>>
+  access?: NetnsAccess,
+) => NetnsLocator & Partial<Pick<SearchingLocator, 'announced' | 'doubt'>>
 
 /**
  * A runtime that is named by flag, or, where the cluster comes from the API, found at a well-known place, is the only one
@@ -92,8 +95,9 @@ async function openRuntime(
     throw badValue('container-runtime-endpoint', endpoint, 'the path of a unix socket')
   const runtime = resources.use(connectCri({ endpoint, hostPrefix }))
   const ownerOf = ownerBy([backends.backend, ...backends.others])
-  return (targets) => {
+  return (targets, access) => {
     const localPods = () => [...targets().values()].map(({ pod }) => pod)
-    return searchingLocator({ runtime, view, search: netnsSearch({ view, localPods, ownerOf }) })
+    const search = netnsSearch({ view, localPods, ownerOf })
+    return searchingLocator({ runtime, view, search, access })
   }
 }

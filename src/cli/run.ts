@@ -70,7 +70,10 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     connection && new IssueEvents({ writer: connection, node, clock: systemClock, log, signal: stop.signal })
   const { backend: named, others } = backendsOf(flags)
   const backend = await withNftWriter(named, flags, log, resources)
-  const locatorOfNode = locator(() => daemon.compilation.targets)
+  const kernel = await openKernelView()
+  if (kernel === undefined && options.logDrops)
+    log.warn('--log-drops: koffi cannot be loaded; drops are not logged')
+  const locatorOfNode = locator(() => daemon.compilation.targets, kernel?.access)
   const dumps = openDumps(flags, {
     node,
     backend,
@@ -104,9 +107,6 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
           log,
         })
       : undefined
-  const kernel = await openKernelView()
-  if (kernel === undefined && options.logDrops)
-    log.warn('--log-drops: koffi cannot be loaded; drops are not logged')
   const counting = {
     backend,
     locator: locatorOfNode,
@@ -152,6 +152,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     tellIssues: (issues) => events?.set(issues),
     observer: metrics,
     onProgress: () => gate?.gate.poke(),
+    onResync: () => locatorOfNode.doubt?.(),
     nodeCheck,
     nodeIssues: () => gate?.issues() ?? [],
     concurrency: CONCURRENCY,

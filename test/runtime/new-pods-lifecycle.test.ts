@@ -125,8 +125,8 @@ test('a runtime that names the namespace of another pod, or another pod, changes
   const { cri, netns, told, manifests, daemon, rules } = await fakeNode()
   const before = await rules('a')
   cri.runtime.sandboxes = [told('a', netns.b), told('b', netns.b)]
-  await manifests.save('policy', [policy(2)])
   await daemon.logged(/Pod shop\/a: .*is that of pod shop\/b, whose rules stand there/, 30_000)
+  await manifests.save('policy', [policy(2)])
   await daemon.until('the edit stands in b', async () => (await rules('b')).includes('version-2'), 30_000)
   expect(await rules('b')).toContain('"pod shop/b"')
   expect(await rules('a')).toBe(before)
@@ -141,8 +141,8 @@ test('while the runtime is slow, answers what nobody can read, or is gone, the r
   const before = { a: await rules('a'), b: await rules('b') }
   const slow = Promise.withResolvers<void>()
   cri.runtime.until = slow.promise
-  await manifests.save('policy', [policy(2)])
   await daemon.logged(/Pod shop\/a: .*the container runtime does not tell/, 60_000)
+  await manifests.save('policy', [policy(2)])
   cri.runtime.rawAnswer = new Uint8Array([0xff, 0xff, 0xff])
   slow.resolve()
   await daemon.logged(/Pod shop\/b: .*the container runtime does not tell/, 60_000)

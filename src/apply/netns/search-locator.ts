@@ -3,10 +3,12 @@
  * (search.ts) only while it says nothing. A new pod gets its rules that way before the runtime lists its sandbox, so
  * before its first process; and what is edited while the runtime is down is enforced all the same.
  */
+import type { NetnsAccess } from 'nftables-json/netns'
 import type { ContainerRuntime, SandboxLookup } from './cri.ts'
 import type { HostView } from './cri-host.ts'
 import type { NetnsLocator } from './locate.ts'
 import { type Located, openNetns } from './open-netns.ts'
+import { RecentAnswers } from './recent-answers.ts'
 import type { NetnsSearch, Silence } from './search.ts'
 
 export interface SearchingLocatorOptions {
@@ -15,10 +17,15 @@ export interface SearchingLocatorOptions {
   readonly search: NetnsSearch
   /** How long an answer is waited for before it is searched, ms. */
   readonly patienceMs?: number
+  /** What tells one namespace from a later one, where it can be had. */
+  readonly access?: NetnsAccess | undefined
 }
 
 /** What the gate hears of the runtime is handed on to the search. */
-export type SearchingLocator = NetnsLocator & Pick<NetnsSearch, 'announced'>
+export interface SearchingLocator extends NetnsLocator, Pick<NetnsSearch, 'announced'> {
+  /** What the runtime has said may hold no longer: it is asked again. */
+  doubt(): void
+}
 
 /** Once the runtime has kept somebody waiting, until it answers again. */
 const SHORT_PATIENCE_MS = 100
@@ -28,7 +35,9 @@ export function searchingLocator({
   view,
   search,
   patienceMs = 1_000,
+  access,
 }: SearchingLocatorOptions): SearchingLocator {
+  const recent = new RecentAnswers(view, access)
   let patience = patienceMs
   async function ask(
     pod: Parameters<NetnsLocator['locate']>[0],
@@ -47,8 +56,14 @@ export function searchingLocator({
     return answer
   }
   return {
-    announced: search.announced,
+    async announced(name, runtimeUid, path) {
+      recent.forget(name)
+      await search.announced(name, runtimeUid, path)
+    },
+    doubt: () => recent.clear(),
     async locate(pod, signal) {
+      const before = await recent.open(pod)
+      if (before !== undefined) return { kind: 'found', netns: before }
       const sandbox = await ask(pod, signal)
       const find = async (silence: Silence, why: string): Promise<Located> => {
         const located = await search.find(pod, silence, signal)
@@ -57,7 +72,10 @@ export function searchingLocator({
       switch (sandbox.kind) {
         case 'found': {
           const located = await openNetns(sandbox.path, view, sandbox.netns)
-          if (located.kind === 'found') search.told(pod, { path: sandbox.path, identity: sandbox.netns })
+          if (located.kind !== 'found') return located
+          const netns = { path: sandbox.path, identity: sandbox.netns }
+          search.told(pod, netns)
+          recent.note(pod, netns, located.netns)
           return located
         }
         case 'no-sandbox':

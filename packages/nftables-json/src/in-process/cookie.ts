@@ -3,12 +3,11 @@
  * one namespace only until it is booted anew, while an inode's number is given out again as soon as its namespace is gone.
  */
 import type { Libc } from './libc.ts'
-import { LITTLE } from './netfilter-socket.ts'
+import { LITTLE, openQuickSocket } from './netfilter-socket.ts'
 
 /** Of the thread's namespace of the moment; undefined where the kernel does not tell. */
 export function readCookie(libc: Libc): bigint | undefined {
-  // Any socket tells, and one of this kind is closed without a wait.
-  const fd = libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)
+  const fd = openQuickSocket(libc)
   if (fd < 0) return undefined
   const value = new DataView(new ArrayBuffer(8))
   const length = new DataView(new ArrayBuffer(4))
@@ -22,8 +21,5 @@ function bytesOf({ buffer }: DataView): Uint8Array {
   return new Uint8Array(buffer)
 }
 
-const AF_UNIX = 1
-const SOCK_DGRAM = 2
-const SOCK_CLOEXEC = 0o2000000
 const SOL_SOCKET = 1
 const SO_NETNS_COOKIE = 71

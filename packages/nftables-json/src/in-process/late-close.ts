@@ -1,8 +1,10 @@
 /**
  * Netfilter sockets that are closed a little later than they could be. The kernel frees what a commit replaced after an
  * RCU grace period, and who closes a socket of that namespace before then waits for it: 4 to 20 ms, against 0.01 ms once
- * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive.
+ * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. There
+ * may have been another commit by then, so they are closed by another thread, which can be in any namespace, one by one.
  */
+import { close } from 'node:fs'
 import type { Libc } from './libc.ts'
 
 /** By then the kernel has freed it. */
@@ -14,7 +16,7 @@ export class LateClose {
   readonly #libc: Libc
   readonly #most: number
   readonly #held: { readonly fd: number; readonly since: number }[] = []
-  #timer: NodeJS.Timeout | undefined
+  #turn: NodeJS.Timeout | 'closing' | undefined
 
   constructor(libc: Libc, most: number = MOST) {
     this.#libc = libc
@@ -26,21 +28,28 @@ export class LateClose {
     if (fd < 0) return
     this.#held.push({ fd, since: performance.now() })
     if (this.#held.length > this.#most) this.#closeOldest()
-    this.#timer ??= setTimeout(() => this.#closeRipe(), RIPE_MS)
+    this.#turn ??= setTimeout(() => this.#closeRipe(), RIPE_MS)
   }
 
   closeAll(): void {
-    clearTimeout(this.#timer)
+    if (this.#turn !== 'closing') clearTimeout(this.#turn)
+    this.#turn = undefined
     while (this.#held.length > 0) this.#closeOldest()
   }
 
+  /** Goes on for as long as one is held. */
   #closeRipe(): void {
-    this.#timer = undefined
-    const now = performance.now()
-    while (this.#held[0] !== undefined && now - this.#held[0].since >= RIPE_MS) this.#closeOldest()
     const [next] = this.#held
+    this.#turn = undefined
     if (next === undefined) return
-    this.#timer = setTimeout(() => this.#closeRipe(), RIPE_MS - (now - next.since))
+    const left = RIPE_MS - (performance.now() - next.since)
+    if (left > 0) {
+      this.#turn = setTimeout(() => this.#closeRipe(), left)
+    } else {
+      this.#held.shift()
+      this.#turn = 'closing'
+      close(next.fd, () => this.#closeRipe())
+    }
   }
 
   #closeOldest(): void {

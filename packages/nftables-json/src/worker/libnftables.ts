@@ -9,7 +9,12 @@
 
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
-import { duplicate, isNetfilterSocket, openNetfilterSocket } from '../in-process/netfilter-socket.ts'
+import {
+  duplicate,
+  isNetfilterSocket,
+  openNetfilterSocket,
+  openQuickSocket,
+} from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
 
 export type Command = {
@@ -32,7 +37,14 @@ export type RunCommand = (command: Command) => Ran | Failed
 /** Throws where there is no libnftables.so.1. */
 export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunCommand {
   const library = bind(koffi)
+  let isTried = false
   return (command) => {
+    if (!isTried) {
+      const first = openNetfilterSocket(libc)
+      if (first < 0) return { kind: 'failed', reason: `socket: ${libc.lastError()}` }
+      late.add(first)
+      isTried = true
+    }
     const context = openContext(library, libc, late)
     if (typeof context !== 'bigint') return context
     try {
@@ -49,7 +61,7 @@ type Context = bigint
 /** The context, its socket held by a second descriptor: so `free` is not what closes it, and does not wait. */
 function openContext(library: Library, libc: Libc, late: LateClose): Context | Failed {
   // Without a socket libnftables would end the process. Its own gets the number that was free just now,
-  const probe = openNetfilterSocket(libc)
+  const probe = openQuickSocket(libc)
   if (probe < 0) return { kind: 'failed', reason: `socket: ${libc.lastError()}` }
   libc.close(probe)
   if (probe > HIGHEST_FD) {
