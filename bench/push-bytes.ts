@@ -18,6 +18,7 @@ const RECEIVER = `
 
 const SENDER = `
   const [address, ms] = process.argv.slice(1)
+  setTimeout(() => process.exit(1), Number(ms) + 10_000).unref()
   const data = Buffer.alloc(${CHUNK})
   const socket = require('net').connect(${PORT}, address, () => {
     const end = performance.now() + Number(ms)
@@ -33,7 +34,8 @@ export async function pushBytes(from: Pod, to: Pod, ms: number): Promise<number>
   const ended = once(receiver, 'close')
   receiver.stdout?.setEncoding('utf8').on('data', (text: string) => said.push(text))
   await once(receiver.stdout ?? receiver, 'data')
-  await once(run(from, SENDER, [to.address(4), String(ms)]), 'close')
+  const [code] = await once(run(from, SENDER, [to.address(4), String(ms)]), 'close')
+  if (code !== 0) receiver.kill()
   await ended
   const rate = Number(said.join('').split('\n')[1])
   if (!(rate > 0)) throw new Error(`nothing came: ${said.join('')}`)

@@ -6,7 +6,7 @@
  * which under `/host` would lead into the daemon's own file system. And a runtime's
  * `/run/netns/cni-…` is a mount: without mount propagation the daemon sees an empty file instead.
  */
-import { type BigIntStats, closeSync, fstat, fstatSync, open, openSync, statSync } from 'node:fs'
+import { type BigIntStats, close, closeSync, fstat, fstatSync, open, openSync, statSync } from 'node:fs'
 import { readlink } from 'node:fs/promises'
 import { posix } from 'node:path'
 
@@ -57,14 +57,21 @@ export function hostView(hostPrefix: string): HostView {
   }
 }
 
-/** Of a namespace that stays the same for as long as this process lives; undefined where it cannot be read. */
+/** Of a namespace that stays the same for as long as this process lives; undefined while it cannot be read. */
 function remembered(path: string): () => NetnsIdentity | undefined {
-  let known: { readonly identity: NetnsIdentity | undefined } | undefined
+  let known: NetnsIdentity | undefined
+  let triedAt = Number.NEGATIVE_INFINITY
   return () => {
-    known ??= { identity: identityAt(path) }
-    return known.identity
+    const now = performance.now()
+    if (known !== undefined || now - triedAt < AGAIN_MS) return known
+    triedAt = now
+    known = identityAt(path)
+    return known
   }
 }
+
+/** Mostly it is not allowed, then and later; ms. */
+const AGAIN_MS = 100
 
 function identityAt(path: string): NetnsIdentity | undefined {
   try {
@@ -138,7 +145,8 @@ async function openNetnsFile(path: string, isQuick: boolean): Promise<OpenedFile
     : await called<BigIntStats>((done) => fstat(fd, { bigint: true }, done))
   if (!(stats instanceof Error) && stats.dev === nsfs()?.device)
     return { kind: 'netns', identity: { device: stats.dev, inode: stats.ino }, fd }
-  closeSync(fd)
+  if (isQuick) closeSync(fd)
+  else close(fd)
   return { kind: 'other', is: 'is no namespace (a mount that did not propagate here?)' }
 }
 

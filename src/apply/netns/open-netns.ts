@@ -37,7 +37,7 @@ export async function openNetns(path: string, view: HostView, expected?: NetnsId
 class HeldNetns implements OpenNetns {
   readonly path: string
   readonly id: string
-  readonly #fd: number
+  #fd: number | undefined
 
   constructor(fd: number, id: string) {
     this.path = `/proc/${process.pid}/fd/${fd}`
@@ -46,7 +46,8 @@ class HeldNetns implements OpenNetns {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    closeSync(this.#fd)
+    if (this.#fd !== undefined) closeSync(this.#fd)
+    this.#fd = undefined
   }
 }
 

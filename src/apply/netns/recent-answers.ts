@@ -4,6 +4,7 @@
  *
  * An answer counts for as long as nothing is told of the pod, and only for the very namespace that it led to.
  */
+import { LRUCache } from 'lru-cache'
 import type { NetnsAccess } from 'nftables-json/netns'
 import { type NamespacedName, nameOf, type Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
@@ -18,14 +19,26 @@ interface Answer {
   readonly instance: string
 }
 
+/** More than a node has pods; those that are gone are among them for a while. */
+const MOST = 512
+
+/** Whatever `--sync-period` says. */
+const LONGEST_MS = 60_000
+
 export class RecentAnswers {
   readonly #view: HostView
   readonly #access: NetnsAccess | undefined
-  readonly #answers = new Map<NamespacedName, Answer>()
+  readonly #answers = new LRUCache<NamespacedName, Answer>({ max: MOST, ttl: LONGEST_MS })
+  #doubts = 0
 
   constructor(view: HostView, access: NetnsAccess | undefined) {
     this.#view = view
     this.#access = access
+  }
+
+  /** Grows with each occasion to ask again: an answer to a question of before is to be forgotten. */
+  get doubts(): number {
+    return this.#doubts
   }
 
   /** Where nothing can tell one namespace from a later one, nothing is remembered. */
@@ -48,11 +61,13 @@ export class RecentAnswers {
   }
 
   forget(pod: NamespacedName): void {
+    this.#doubts += 1
     this.#answers.delete(pod)
   }
 
   /** All are asked for again. */
   clear(): void {
+    this.#doubts += 1
     this.#answers.clear()
   }
 }

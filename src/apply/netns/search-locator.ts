@@ -64,6 +64,7 @@ export function searchingLocator({
     async locate(pod, signal) {
       const before = await recent.open(pod)
       if (before !== undefined) return { kind: 'found', netns: before }
+      const { doubts } = recent
       const sandbox = await ask(pod, signal)
       const find = async (silence: Silence, why: string): Promise<Located> => {
         const located = await search.find(pod, silence, signal)
@@ -75,7 +76,7 @@ export function searchingLocator({
           if (located.kind !== 'found') return located
           const netns = { path: sandbox.path, identity: sandbox.netns }
           search.told(pod, netns)
-          recent.note(pod, netns, located.netns)
+          if (recent.doubts === doubts) recent.note(pod, netns, located.netns)
           return located
         }
         case 'no-sandbox':

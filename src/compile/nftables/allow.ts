@@ -33,7 +33,7 @@ import {
   wholeFamily,
 } from '../address.ts'
 import type { Direction } from '../model.ts'
-import { isAllPorts, type PortRange, type ProtocolPorts } from '../port.ts'
+import { isAllPorts, type PortRange, type Protocol, type ProtocolPorts } from '../port.ts'
 import type { Allow, PeerSet, PortSet } from '../ruleset.ts'
 
 type Matches = readonly Statement[]
@@ -47,27 +47,39 @@ const MOST_PLAIN = 8
 /** Which packets of a connection a rule is to match: those of who opened it, or the replies. */
 export type Leg = 'original' | 'reply'
 
-/** One list of matches for each nft rule to write; none where the rule allows nothing. */
-export type PrintedAllow = Readonly<Record<Leg, readonly Matches[]>>
+/** What makes one nft rule, as it reads on each leg. */
+export type PrintedMatch = Readonly<Record<Leg, Matches>> & {
+  /** Where only ports of one protocol match: from the first to the last, others in between too. */
+  readonly span?: PortSpan
+}
 
-/** A match as it reads on each leg. */
-type BothLegs = Readonly<Record<Leg, Matches>>
+export interface PortSpan extends PortRange {
+  readonly protocol: Protocol
+}
 
-/** Adds the sets that the rule needs, named from `name`, to the table; both legs share them. */
+/**
+ * Adds the sets that the rule needs, named from `name`, to the table; both legs share them.
+ *
+ * @returns what makes each nft rule to write; none where the rule allows nothing
+ */
 export function printAllow(
   table: TableHandle,
   name: string,
   direction: Direction,
   allow: Allow,
-): PrintedAllow {
+): readonly PrintedMatch[] {
   const ports = printPorts(allow.ports)
   const peers = ports.length === 0 ? [] : printPeers(table, name, direction, allow.peers)
   const endpoints = printEndpoints(table, name, direction, allow)
-  const on = (leg: Leg): readonly Matches[] => [
-    ...peers.flatMap((peer) => ports.map((port) => [...peer[leg], ...port[leg]])),
-    ...endpoints.map((endpoint) => endpoint[leg]),
+  return [
+    ...peers.flatMap((peer) =>
+      ports.map(({ span, ...port }) => ({
+        ...onBoth((leg) => [...peer[leg], ...port[leg]]),
+        ...(span && { span }),
+      })),
+    ),
+    ...endpoints,
   ]
-  return { original: on('original'), reply: on('reply') }
 }
 
 function printPeers(
@@ -75,7 +87,7 @@ function printPeers(
   name: string,
   direction: Direction,
   peers: PeerSet,
-): readonly BothLegs[] {
+): readonly PrintedMatch[] {
   if (peers.kind === 'anyone') return [onBoth(() => [])]
   return FAMILIES.flatMap((family) => {
     const addresses = peers.addresses.filter((address) => familyOf(address) === family)
@@ -115,11 +127,11 @@ export function printRange(addresses: AddressRange): Expression {
     : range(formatAddress(family, first), formatAddress(family, last))
 }
 
-function printPorts(ports: PortSet): readonly BothLegs[] {
+function printPorts(ports: PortSet): readonly PrintedMatch[] {
   return ports.kind === 'any' ? [onBoth(() => [])] : ports.ports.flatMap(printProtocol)
 }
 
-function printProtocol({ protocol, ranges }: ProtocolPorts): readonly BothLegs[] {
+function printProtocol({ protocol, ranges }: ProtocolPorts): readonly PrintedMatch[] {
   const name = protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'
   if (isAllPorts(ranges)) return [onBoth(() => [match(meta('l4proto'), name)])]
   const single = ranges.filter(({ first, last }) => first === last)
@@ -127,7 +139,10 @@ function printProtocol({ protocol, ranges }: ProtocolPorts): readonly BothLegs[]
   const separate = wide.length <= MOST_PLAIN ? [single, ...wide.map((each) => [each])] : [ranges]
   return separate
     .filter((some) => some.length > 0)
-    .map((some) => onBoth((leg) => [printPort(name, some, leg)]))
+    .map((some) => ({
+      ...onBoth((leg) => [printPort(name, some, leg)]),
+      span: { protocol, first: some[0]?.first ?? 0, last: some.at(-1)?.last ?? 0 },
+    }))
 }
 
 function printPort(protocol: 'tcp' | 'udp' | 'sctp', ranges: readonly PortRange[], leg: Leg): Statement {
@@ -145,7 +160,7 @@ function printEndpoints(
   name: string,
   direction: Direction,
   { endpoints }: Allow,
-): readonly BothLegs[] {
+): readonly PrintedMatch[] {
   return FAMILIES.flatMap((family) => {
     const elem = endpoints
       .filter(({ address }) => familyOf(address) === family)
@@ -159,7 +174,7 @@ function printEndpoints(
   })
 }
 
-function onBoth(matches: (leg: Leg) => Matches): BothLegs {
+function onBoth(matches: (leg: Leg) => Matches): PrintedMatch {
   return { original: matches('original'), reply: matches('reply') }
 }
 
@@ -167,6 +182,12 @@ function onBoth(matches: (leg: Leg) => Matches): BothLegs {
 function peerField(family: Family, direction: Direction, leg: Leg): Expression {
   const isSource = (direction === 'ingress') === (leg === 'original')
   return payload(family === 4 ? 'ip' : 'ip6', isSource ? 'saddr' : 'daddr')
+}
+
+/** Whether the packet's port is within the span. */
+export function printSpan({ protocol, first, last }: PortSpan, leg: Leg): Statement {
+  const name = protocol.toLowerCase() as 'tcp' | 'udp' | 'sctp'
+  return printPort(name, [{ first, last }], leg)
 }
 
 function portField(leg: Leg): 'dport' | 'sport' {

@@ -28,7 +28,6 @@
  * replies take a short way (D3), so a connection that is no longer allowed stops. Packets that the pod forwards are
  * judged like its own: they use the governed interface too. `lo` is no governed interface, so a pod reaches itself.
  */
-import { LRUCache } from 'lru-cache'
 import { type ListedTable, return_, Transaction, tablePart } from 'nftables-json'
 import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type NamespacedName } from '../model.ts'
@@ -38,7 +37,7 @@ import { fitComment, MAX_COMMENT } from './comment.ts'
 import { commonPart } from './common.ts'
 import { customPart } from './custom.ts'
 import { judgesReplies, type KernelAbilities, networksText, printHooks, printInterface } from './interface.ts'
-import { digestOf, type PrintedPart } from './part.ts'
+import { digestOf, keptPart, type PrintedPart } from './part.ts'
 import { policyPart } from './policy.ts'
 import { DIGEST_CHAIN, TABLE } from './table.ts'
 
@@ -71,11 +70,6 @@ export function printNftables(
   return { transaction, table: table.contents, digest }
 }
 
-/** Of how many pods the tables are kept, before and after an edit: on most nodes pods come in kinds. */
-const MOST_BODIES = 256
-
-const bodies = new LRUCache<string, PrintedPart>({ max: MOST_BODIES })
-
 /** All but who has it; pods of a kind have the same. */
 function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
   const { interfaces, ungoverned, logDrops } = ruleset
@@ -87,23 +81,20 @@ function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
   ]
   const digests = parts.map((part) => part.digest)
   const names = ruleset.policies.map(({ policy }) => policy)
-  const key = JSON.stringify([digests, names, interfaces, ungoverned, logDrops, kernel])
-  const known = bodies.get(key)
-  if (known !== undefined) return known
-  let rest = 0
-  const part = tablePart(TABLE, (table) => {
-    for (const { part } of parts) {
-      table.addPart(part)
-      rest += part.commands.length
-    }
-    for (const governed of interfaces) {
-      for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
-    }
-    printHooks(table, ruleset, kernel)
+  const asked = [...digests, JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])]
+  return keptPart(digestOf(asked), () => {
+    const part = tablePart(TABLE, (table) => {
+      for (const each of parts) table.addPart(each.part)
+      for (const governed of interfaces) {
+        for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
+      }
+      printHooks(table, ruleset, kernel)
+    })
+    const count = parts.reduce((sum, each) => sum + each.part.commands.length, 0)
+    const rest = JSON.stringify(part.commands.slice(count))
+    const size = parts.reduce((sum, each) => sum + each.size, rest.length)
+    return { part, digest: digestOf([...digests, rest]), size }
   })
-  const body = { part, digest: digestOf([...digests, JSON.stringify(part.commands.slice(rest))]) }
-  bodies.set(key, body)
-  return body
 }
 
 /** For the comment at the interface's rules. */

@@ -2,7 +2,7 @@
  * Netfilter sockets that are closed a little later than they could be. The kernel frees what a commit replaced after an
  * RCU grace period, and who closes a socket of that namespace before then waits for it: 4 to 20 ms, against 0.01 ms once
  * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. There
- * may have been another commit by then, so they are closed by another thread, which can be in any namespace, one by one.
+ * may have been another commit by then, so they are closed by other threads, which can be in any namespace.
  */
 import { close } from 'node:fs'
 import type { Libc } from './libc.ts'
@@ -12,11 +12,15 @@ const RIPE_MS = 100
 /** Beyond that many, the oldest is closed before its time; libnftables waits by select(2), which takes 1,024 files. */
 const MOST = 256
 
+/** Each holds a thread of the pool, of which Node.js has four. */
+const MOST_AT_ONCE = 2
+
 export class LateClose {
   readonly #libc: Libc
   readonly #most: number
   readonly #held: { readonly fd: number; readonly since: number }[] = []
-  #turn: NodeJS.Timeout | 'closing' | undefined
+  #closing = 0
+  #timer: NodeJS.Timeout | undefined
 
   constructor(libc: Libc, most: number = MOST) {
     this.#libc = libc
@@ -28,28 +32,38 @@ export class LateClose {
     if (fd < 0) return
     this.#held.push({ fd, since: performance.now() })
     if (this.#held.length > this.#most) this.#closeOldest()
-    this.#turn ??= setTimeout(() => this.#closeRipe(), RIPE_MS)
+    this.#closeRipe()
   }
 
   closeAll(): void {
-    if (this.#turn !== 'closing') clearTimeout(this.#turn)
-    this.#turn = undefined
+    clearTimeout(this.#timer)
     while (this.#held.length > 0) this.#closeOldest()
   }
 
   /** Goes on for as long as one is held. */
   #closeRipe(): void {
-    const [next] = this.#held
-    this.#turn = undefined
-    if (next === undefined) return
-    const left = RIPE_MS - (performance.now() - next.since)
-    if (left > 0) {
-      this.#turn = setTimeout(() => this.#closeRipe(), left)
-    } else {
+    while (this.#closing < MOST_AT_ONCE) {
+      const [next] = this.#held
+      if (next === undefined) return
+      const left = RIPE_MS - (performance.now() - next.since)
+      if (left > 0) {
+        this.#wait(left)
+        return
+      }
       this.#held.shift()
-      this.#turn = 'closing'
-      close(next.fd, () => this.#closeRipe())
+      this.#closing += 1
+      close(next.fd, () => {
+        this.#closing -= 1
+        this.#closeRipe()
+      })
     }
+  }
+
+  #wait(ms: number): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.#closeRipe()
+    }, ms)
   }
 
   #closeOldest(): void {

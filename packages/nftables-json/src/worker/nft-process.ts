@@ -79,10 +79,11 @@ export class NftProcess implements AsyncDisposable {
       resolve(answer)
     }
     const turn: Turn = { job, timeoutMs, signal, settle }
-    // What is under way cannot be called back; the process is busy with it until it ends.
+    // What was sent cannot be called back, and its namespace has to be there until its end.
     const cancel = (): void => {
       const place = this.#waiting.indexOf(turn)
-      if (place >= 0) this.#waiting.splice(place, 1)
+      if (place < 0) return
+      this.#waiting.splice(place, 1)
       settle(failed('was cancelled'))
     }
     signal?.addEventListener('abort', cancel)
@@ -122,8 +123,8 @@ export class NftProcess implements AsyncDisposable {
     if (this.#sent.length === 1) this.#watch(child)
     child.ref()
     child.channel?.ref()
-    // Where it cannot be sent, the process has ended or is about to, and that is told.
-    child.send(turn.job, () => {})
+    // Where it cannot be sent, the process has ended or is about to, or never began, and that is told.
+    if (child.connected) child.send(turn.job, () => {})
   }
 
   /** Has the job under way end in its time. */
@@ -131,10 +132,11 @@ export class NftProcess implements AsyncDisposable {
     clearTimeout(this.#timer)
     const [turn] = this.#sent
     if (turn === undefined) return
-    this.#timer = setTimeout(
-      () => this.#giveUp(child, `ran longer than ${turn.timeoutMs} ms`),
-      turn.timeoutMs,
-    )
+    const giveUp = (): void => {
+      if (this.#sent[0] === turn) this.#giveUp(child, `ran longer than ${turn.timeoutMs} ms`)
+    }
+    // It may be this process that stood still: what has come from the other by now is heard first.
+    this.#timer = setTimeout(() => setImmediate(giveUp), turn.timeoutMs)
   }
 
   #start(): ChildProcess {
@@ -157,7 +159,7 @@ export class NftProcess implements AsyncDisposable {
       if (child === this.#child) this.#lose(`its process ${error || [how, words.trim()].join(' ').trim()}`)
     }
     child.on('error', (thrown) => ended(`cannot be started: ${String(thrown)}`))
-    child.on('close', (code, signal) => ended(`ended with ${signal ?? code}`))
+    child.on('close', (code, signal) => setImmediate(ended, `ended with ${signal ?? code}`))
     this.#child = child
     return child
   }
@@ -171,9 +173,11 @@ export class NftProcess implements AsyncDisposable {
   /** What ended it is taken to be the job under way; the next one, even if it was begun, can be asked again. */
   #lose(reason: string): void {
     this.#child = undefined
-    const next = this.#sent.splice(1).filter(({ signal }) => signal?.aborted !== true)
-    if (this.#closed) for (const turn of next) turn.settle(failed('was closed'))
-    else this.#waiting.unshift(...next)
+    for (const turn of this.#sent.splice(1).toReversed()) {
+      if (this.#closed) turn.settle(failed('was closed'))
+      else if (turn.signal?.aborted) turn.settle(failed('was cancelled'))
+      else this.#waiting.unshift(turn)
+    }
     this.#settle(failed(reason))
   }
 

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { execa } from 'execa'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { Transaction } from '../../src/index.ts'
+import { accept, Transaction } from '../../src/index.ts'
 import { NftWorker } from '../../src/worker/index.ts'
 import { TABLE } from '../constructs.ts'
 import { scratchNetns } from './scratch.ts'
@@ -131,6 +131,39 @@ describe('a process that hangs', () => {
     expect(await hanging).toMatchObject({ kind: 'failed', reason: expect.stringContaining('was closed') })
     expect(await waiting).toMatchObject({ kind: 'failed' })
     expect(isAlive(pid)).toBe(false)
+  })
+})
+
+describe('a job that was sent', () => {
+  test('is not over when it is cancelled, since its namespace has to be there', async () => {
+    await using nft = await openNft()
+    const aborted = new AbortController()
+    const first = nft.run(holding(10_000), { netns })
+    const next = nft.run(holding(10), { netns, signal: aborted.signal })
+    aborted.abort()
+    expect(await Promise.all([first, next])).toEqual([{ kind: 'done' }, { kind: 'done' }])
+  })
+
+  test('is done once where it was this process that stood still', async () => {
+    await using nft = await openNft()
+    await nft.run(holding(0), { netns })
+    const adding = (): Transaction => {
+      const transaction = new Transaction()
+      const table = transaction.addTable(TABLE)
+      table.addChain({ name: 'once' })
+      table.addRule('once', [accept])
+      return transaction
+    }
+    const all = [
+      nft.run('list tables', { netns, timeoutMs: 200 }),
+      nft.run(adding(), { netns, timeoutMs: 200 }),
+    ]
+    const end = performance.now() + 500
+    while (performance.now() < end);
+    expect(await Promise.all(all)).toEqual([{ kind: 'done' }, { kind: 'done' }])
+    const listed = await nft.listTable(TABLE, { netns })
+    const rules = listed.kind === 'listed' ? listed.listing.tables[0]?.chains[0]?.rules : undefined
+    expect(rules).toHaveLength(1)
   })
 })
 
