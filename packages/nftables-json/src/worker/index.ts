@@ -48,8 +48,8 @@ export class NftWorker implements AsyncDisposable {
     }
     const ran = await this.#command(
       typeof transaction === 'string'
-        ? { grammar: 'text', input: transaction }
-        : { grammar: 'json', input: JSON.stringify(toJson(transaction.commands)) },
+        ? () => ({ grammar: 'text', input: transaction })
+        : () => ({ grammar: 'json', input: JSON.stringify(toJson(transaction.commands)) }),
       options,
     )
     if (ran.kind !== 'ran') return ran
@@ -65,7 +65,7 @@ export class NftWorker implements AsyncDisposable {
   ): Promise<Exclude<ListResult, TooLarge>> {
     const where = whereOf(options)
     const input = JSON.stringify({ nftables: [{ list: { table: { family, name } } }] })
-    const ran = await this.#command({ grammar: 'json', input }, { ...options, check: false })
+    const ran = await this.#command(() => ({ grammar: 'json', input }), { ...options, check: false })
     if (ran.kind !== 'ran') return ran
     const { code, stdout, stderr } = ran
     if (code !== 0) {
@@ -90,7 +90,7 @@ export class NftWorker implements AsyncDisposable {
     netns: readonly (string | undefined)[],
     terms: Terms = {},
   ): Promise<readonly GenerationResult[]> {
-    const answer = await this.#process.ask({ kind: 'generations', netns }, terms)
+    const answer = await this.#process.ask(() => ({ kind: 'generations', netns }), terms)
     if (answer.kind === 'generations') return answer.results
     const reason = `libnftables: ${'reason' in answer ? answer.reason : answer.kind}`
     return netns.map((): Failed => ({ kind: 'failed', reason }))
@@ -107,10 +107,10 @@ export class NftWorker implements AsyncDisposable {
   }
 
   async #command(
-    command: Pick<Extract<Job, { kind: 'command' }>, 'grammar' | 'input'>,
+    command: () => Pick<Extract<Job, { kind: 'command' }>, 'grammar' | 'input'>,
     { netns, check = false, ...terms }: WorkerOptions,
   ): Promise<Ran | NetnsGone | Failed> {
-    const answer = await this.#process.ask({ kind: 'command', netns, check, ...command }, terms)
+    const answer = await this.#process.ask(() => ({ kind: 'command', netns, check, ...command() }), terms)
     if (answer.kind === 'ran') return answer
     const reason = 'reason' in answer ? answer.reason : answer.kind
     return {

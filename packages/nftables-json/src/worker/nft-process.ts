@@ -15,7 +15,8 @@ export type Terms = {
 }
 
 type Turn = {
-  readonly job: Job
+  /** Called when it is sent: a job is large, and what waits would hold it. */
+  readonly job: () => Job
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
   readonly settle: (answer: Answer) => void
@@ -70,7 +71,7 @@ export class NftProcess implements AsyncDisposable {
   }
 
   /** Never rejects; `failed` when no answer came. */
-  ask(job: Job, { timeoutMs = 30_000, signal }: Terms): Promise<Answer> {
+  ask(job: () => Job, { timeoutMs = 30_000, signal }: Terms): Promise<Answer> {
     if (this.#closed) return Promise.resolve(failed('was closed'))
     if (signal?.aborted) return Promise.resolve(failed('was cancelled'))
     const { promise, resolve } = Promise.withResolvers<Answer>()
@@ -118,13 +119,15 @@ export class NftProcess implements AsyncDisposable {
   }
 
   #send(turn: Turn): void {
+    const job = jobOf(turn)
+    if (job === undefined) return
     const child = this.#child ?? this.#start()
     this.#sent.push(turn)
     if (this.#sent.length === 1) this.#watch(child)
     child.ref()
     child.channel?.ref()
     // Where it cannot be sent, the process has ended or is about to, or never began, and that is told.
-    if (child.connected) child.send(turn.job, () => {})
+    if (child.connected) child.send(job, () => {})
   }
 
   /** Has the job under way end in its time. */
@@ -186,6 +189,16 @@ export class NftProcess implements AsyncDisposable {
     this.#sent.shift()?.settle(answer)
     if (this.#child !== undefined) this.#watch(this.#child)
     if (!this.#closed) this.#next()
+  }
+}
+
+/** One that cannot be made costs only who asked for it. */
+function jobOf({ job, settle }: Turn): Job | undefined {
+  try {
+    return job()
+  } catch (error) {
+    settle(failed(`cannot be asked: ${String(error)}`))
+    return undefined
   }
 }
 
