@@ -33,14 +33,19 @@ export async function memory(): Promise<readonly Figure[]> {
   const most = GOALS.find(([pods]) => REMOTE_PODS <= pods)?.[1]
   const goal: Goal | undefined = most === undefined ? undefined : { kind: 'at most', p50: most }
   const children = readFileSync(`/proc/${daemon.pid}/task/${daemon.pid}/children`, 'utf8').trim().split(' ')
-  const worker = children.filter(Boolean).map((pid) => anonymousMemory(Number(pid)))
+  const pids = children.filter(Boolean).map(Number)
   return [
     { name: `resident memory ${where}`, unit: 'MiB', samples, growth: { ...growth, line: 'resident' } },
     {
       ...{ name: `its peak, the first list included, ${where}`, unit: 'MiB' },
       ...{ samples: [peakMemory(daemon.pid)], growth: { ...growth, line: 'peak' }, ...(goal && { goal }) },
     },
-    { name: 'what the process with libnftables has of its own', unit: 'MiB', samples: worker },
+    {
+      name: 'what the process with libnftables has of its own',
+      unit: 'MiB',
+      samples: pids.map(anonymousMemory),
+    },
+    { name: 'its peak, files that both map included', unit: 'MiB', samples: pids.map(peakMemory) },
   ]
 }
 
