@@ -46,7 +46,7 @@ interface Written {
   readonly instance: string
   readonly digest: string
   readonly governed: Governed
-  /** The generation in which the kernel was seen to list all that; undefined where it was not looked at since. */
+  /** The generation in which all that stood, as the kernel listed it, or we changed it and nobody else did. */
   readonly generation: number | undefined
   /** What was written, or listed as being there, and the generation in which it surely stood. */
   readonly ruleset: Ruleset | undefined
@@ -80,6 +80,8 @@ interface Stands {
   /** See `Written`. */
   readonly generation: number | undefined
   readonly stood: number | undefined
+  /** It is there as the kernel listed it, not as we wrote it. */
+  readonly isListed: boolean
   readonly remark?: string
 }
 
@@ -130,7 +132,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const stands: Stands | Failure =
       'isThere' in printed
         ? await ensure({ key, netns, known, generation, found, alone: alone && !isOpen, printed, signal })
-        : { kind: 'stands', generation, stood: generation }
+        : { kind: 'stands', generation, stood: generation, isListed: true }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
     const isBare = (): boolean => untouched || (alone && options.kernel?.hasLegacyTables(netns) === false)
@@ -148,7 +150,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         generation: stands.generation,
         ruleset,
         stood: stands.stood,
-        alone: alone && !(isOpen && stands.generation === undefined),
+        alone: alone && !(isOpen && !stands.isListed),
         crowded: alone || (known !== undefined && unmoved === undefined) ? undefined : generation,
         attachments,
         mismatch,
@@ -173,17 +175,18 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
     const { key, netns, known, generation, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
-    if (asBefore && isAsSeen(known, generation)) return { kind: 'stands', generation, stood: generation }
+    if (asBefore && isAsSeen(known, generation))
+      return { kind: 'stands', generation, stood: generation, isListed: true }
     const isLarge = large.resting(key) !== undefined
     if (asBefore && isLarge && isAsLeft(known, generation))
-      return { kind: 'stands', generation: undefined, stood: generation }
+      return { kind: 'stands', generation: undefined, stood: generation, isListed: false }
     const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
     const isAsked = asBefore || (isLarge && left === undefined)
     const stood = found ?? (isAsked ? await read(key, netns, signal) : undefined)
     const isThere = stood !== undefined && printed.isThere(stood)
     if (isThere) {
       if (known === undefined) options.changed?.(key)
-      return { kind: 'stands', generation, stood: generation }
+      return { kind: 'stands', generation, stood: generation, isListed: true }
     }
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
@@ -195,8 +198,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     })
     if (outcome.kind === 'failed') return outcome
     options.changed?.(key)
-    const stands = stoodAfter(netns, generation, outcome.commits)
-    return { kind: 'stands', generation: undefined, stood: stands, ...(unkept && { remark: unkept }) }
+    const since = stoodAfter(netns, generation, outcome.commits)
+    const remark = unkept && { remark: unkept }
+    return { kind: 'stands', generation: since, stood: since, isListed: false, ...remark }
   }
 
   /** The generation by now, if nobody else has changed anything since the one of before. */
