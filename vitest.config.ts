@@ -1,5 +1,13 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
+/** Tiers whose tests enforce on namespaces of their own. */
+const kernel = {
+  globalSetup: ['test/build.ts'],
+  fileParallelism: false,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
+}
+
 /**
  * One project a tier, so that each can run alone: `npx vitest run --project kernel`.
  * Tiers that change the kernel or start servers run their files one after the other.
@@ -16,10 +24,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'kernel',
           include: ['test/kernel/*.test.ts', 'packages/*/test/kernel/**/*.test.ts'],
-          globalSetup: ['test/build.ts'],
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...kernel,
         },
       },
       {
@@ -27,10 +32,7 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'no-gap',
           include: ['test/kernel/no-gap/*.test.ts'],
-          globalSetup: ['test/build.ts'],
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
+          ...kernel,
         },
       },
       {
@@ -38,10 +40,8 @@ const config: ViteUserConfig = defineConfig({
         test: {
           name: 'conformance',
           include: ['test/conformance/**/*.test.ts'],
+          ...kernel,
           globalSetup: ['test/build.ts', 'test/conformance/cyclonus-setup.ts'],
-          fileParallelism: false,
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
         },
       },
       {

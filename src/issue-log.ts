@@ -4,6 +4,7 @@
  */
 import type { Logger } from 'pino'
 import type { Issue, ObjectReference } from './compile/model.ts'
+import { once } from './compile/once.ts'
 
 /**
  * New Issues of one namespace that are logged one by one at a time; beyond that they are counted, so that a flood cannot
@@ -51,13 +52,7 @@ export class IssueLog {
 }
 
 /** Issues that hold on are the same objects. */
-const keys = new WeakMap<Issue, string>()
-
-function keyOf(issue: Issue): string {
-  const key = keys.get(issue) ?? JSON.stringify(issue)
-  keys.set(issue, key)
-  return key
-}
+const keyOf: (issue: Issue) => string = once((issue) => JSON.stringify(issue))
 
 /** One line: object, field, value, reason. */
 export function describeIssue({ object, field, value, reason }: Issue): string {

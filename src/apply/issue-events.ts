@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { Clock } from '../clock.ts'
 import type { Issue, ObjectReference } from '../compile/model.ts'
+import { once } from '../compile/once.ts'
 import { type Rate, TokenBucket } from './token-bucket.ts'
 
 /** What is needed of a connection to the API server. */
@@ -164,22 +165,13 @@ function namespaceOf({ object }: Issue): string {
   return object.namespace ?? (object.kind === 'Namespace' ? object.name : '')
 }
 
-/** Issues that hold on are the same objects. */
-const names = new WeakMap<Issue, string>()
-
-/** The same for the same Issue on every node. */
-function eventName(issue: Issue): string {
-  const name = names.get(issue) ?? makeName(issue)
-  names.set(issue, name)
-  return name
-}
-
-function makeName({ object, field, value, reason }: Issue): string {
+/** The same for the same Issue on every node. Issues that hold on are the same objects. */
+const eventName: (issue: Issue) => string = once(({ object, field, value, reason }) => {
   const hash = createHash('sha256')
     .update(JSON.stringify([object, field, value, reason]))
     .digest('hex')
   return `${object.name.slice(0, 200)}.${hash.slice(0, 16)}`
-}
+})
 
 function eventOf(issue: Issue, node: string, time: string) {
   const { object, field, value, reason } = issue

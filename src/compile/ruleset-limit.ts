@@ -4,6 +4,7 @@
  */
 import { count, ELEMENTS_OF_A_RULE, HEAVY_ELEMENTS, MOST_ELEMENTS_OF_A_POD } from './limits.ts'
 import { DIRECTIONS, type Direction, type Issue, type Pod, referenceTo } from './model.ts'
+import { once } from './once.ts'
 import type { Allow, PeerSet, PolicyRules, PortSet, Ruleset } from './ruleset.ts'
 
 export interface Limited {
@@ -32,15 +33,9 @@ export function withinLimits(ruleset: Ruleset | undefined, pod: Pod): Limited {
 }
 
 /** Whether writing it takes much memory. */
-export function isHeavy(ruleset: Ruleset): boolean {
-  const known = heavy.get(ruleset)
-  if (known !== undefined) return known
-  const is = total(sizesOf(ruleset)) > HEAVY_ELEMENTS
-  heavy.set(ruleset, is)
-  return is
-}
-
-const heavy = new WeakMap<Ruleset, boolean>()
+export const isHeavy: (ruleset: Ruleset) => boolean = once(
+  (ruleset) => total(sizesOf(ruleset)) > HEAVY_ELEMENTS,
+)
 
 type Sizes = readonly (readonly (readonly number[])[])[]
 

@@ -12,8 +12,8 @@
  * It means just what nftables.ts prints, but that what is allowed goes on to the application's own rules in the same table.
  * The chains are in interface.ts. The words of a rule stand as iptables-save prints them.
  */
-import { createHash } from 'node:crypto'
 import { FAMILIES, type Family } from '../address.ts'
+import { digestOf } from '../digest.ts'
 import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type Direction } from '../model.ts'
 import type { Ruleset } from '../ruleset.ts'
@@ -53,7 +53,7 @@ export const HOOKS: readonly Hook[] = ['INPUT', 'FORWARD', 'OUTPUT']
 /** @param ruleset undefined for a pod that no policy governs, whose netns holds nothing of ours */
 export function printIptables(ruleset: Ruleset | undefined, form: PeerForm = 'sets'): PrintedIptables {
   const tables = FAMILIES.map((family) => printFamily(ruleset, family, form))
-  const digest = digestOf(tables)
+  const digest = digestOf(contentOf(tables))
   const [v4, v6] = tables.map((table) => finish(table, ruleset, digest)) as [PrintedFilter, PrintedFilter]
   return { filters: { 4: v4, 6: v6 }, digest }
 }
@@ -87,7 +87,6 @@ function finish(table: FamilyTable, ruleset: Ruleset | undefined, digest: string
   }
 }
 
-function digestOf(tables: readonly FamilyTable[]): string {
-  const content = tables.map(({ family, chains, sets }) => [family, [...chains], [...sets]])
-  return createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 32)
+function contentOf(tables: readonly FamilyTable[]): string {
+  return JSON.stringify(tables.map(({ family, chains, sets }) => [family, [...chains], [...sets]]))
 }

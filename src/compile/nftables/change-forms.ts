@@ -8,6 +8,7 @@ import {
   referencesOf,
   sameTable,
 } from 'nftables-json'
+import { once } from '../once.ts'
 
 /** What needs not be touched, by name. */
 export interface Kept {
@@ -112,13 +113,3 @@ function holdsIntervals(json: Json, inSet: boolean): boolean {
 }
 
 const INTERVALS: ReadonlySet<string> = new Set(['range', 'prefix', 'wildcard'])
-
-/** Worked out once a chain: tables share them. */
-export function once<T>(tell: (chain: ListedChain) => T): (chain: ListedChain) => T {
-  const told = new WeakMap<ListedChain, { readonly value: T }>()
-  return (chain) => {
-    const known = told.get(chain) ?? { value: tell(chain) }
-    told.set(chain, known)
-    return known.value
-  }
-}

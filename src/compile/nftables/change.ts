@@ -24,8 +24,9 @@ import {
   type ListedTable,
   type Transaction,
 } from 'nftables-json'
+import { once } from '../once.ts'
 import { changeElements } from './change-elements.ts'
-import { headOfChain, isSlowChain, isSlowSet, once } from './change-forms.ts'
+import { headOfChain, isSlowChain, isSlowSet } from './change-forms.ts'
 import { switchRules } from './change-switch.ts'
 import type { Printed } from './printer.ts'
 import { DIGEST_CHAIN } from './table.ts'

@@ -3,9 +3,10 @@
  * and an edit leaves most of them as they were. How much is kept has a bound, since tenants decide how much there is: what
  * is large is printed each time, and what was not asked for lately goes first.
  */
-import { createHash } from 'node:crypto'
 import { LRUCache } from 'lru-cache'
 import { type TableHandle, type TablePart, tablePart } from 'nftables-json'
+import { digestOf } from '../digest.ts'
+import { once } from '../once.ts'
 import type { Leg } from './allow.ts'
 import { TABLE } from './table.ts'
 
@@ -45,23 +46,14 @@ export function partsOf<From extends object>(
     keptPart(`${numberOf(from)} ${place} ${legs.join(' ')}`, () => {
       const part = tablePart(TABLE, (table) => print(table, from, place, legs))
       const text = JSON.stringify(part.commands)
-      return { part, digest: digestOf([text]), size: text.length }
+      return { part, digest: digestOf(text), size: text.length }
     })
 }
 
-const numbers = new WeakMap<object, number>()
 let lastNumber = 0
 
 /** One that no other object has or will have. */
-function numberOf(from: object): number {
-  const known = numbers.get(from)
-  if (known !== undefined) return known
+const numberOf: (from: object) => number = once(() => {
   lastNumber += 1
-  numbers.set(from, lastNumber)
   return lastNumber
-}
-
-/** 32 hex digits of the SHA-256 of the texts, one a line. */
-export function digestOf(texts: readonly string[]): string {
-  return createHash('sha256').update(texts.join('\n')).digest('hex').slice(0, 32)
-}
+})

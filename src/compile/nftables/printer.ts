@@ -29,6 +29,7 @@
  * judged like its own: they use the governed interface too. `lo` is no governed interface, so a pod reaches itself.
  */
 import { type ListedTable, return_, Transaction, tablePart } from 'nftables-json'
+import { digestOf } from '../digest.ts'
 import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type NamespacedName } from '../model.ts'
 import type { GovernedInterface, Ruleset } from '../ruleset.ts'
@@ -37,7 +38,7 @@ import { fitComment, MAX_COMMENT } from './comment.ts'
 import { commonPart } from './common.ts'
 import { customPart } from './custom.ts'
 import { judgesReplies, type KernelAbilities, networksText, printHooks, printInterface } from './interface.ts'
-import { digestOf, keptPart, type PrintedPart } from './part.ts'
+import { keptPart, type PrintedPart } from './part.ts'
 import { policyPart } from './policy.ts'
 import { DIGEST_CHAIN, TABLE } from './table.ts'
 
@@ -57,7 +58,7 @@ export function printNftables(
   const transaction = new Transaction()
   if (ruleset === undefined) {
     transaction.deleteTable(TABLE)
-    return { transaction, table: undefined, digest: digestOf([]) }
+    return { transaction, table: undefined, digest: digestOf('') }
   }
   const { part, digest } = bodyOf(ruleset, kernel)
   const table = transaction.replaceTable(TABLE)
@@ -82,7 +83,7 @@ function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
   const digests = parts.map((part) => part.digest)
   const names = ruleset.policies.map(({ policy }) => policy)
   const asked = [...digests, JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])]
-  return keptPart(digestOf(asked), () => {
+  return keptPart(digestOf(asked.join('\n')), () => {
     const part = tablePart(TABLE, (table) => {
       for (const each of parts) table.addPart(each.part)
       for (const governed of interfaces) {
@@ -93,7 +94,7 @@ function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
     const count = parts.reduce((sum, each) => sum + each.part.commands.length, 0)
     const rest = JSON.stringify(part.commands.slice(count))
     const size = parts.reduce((sum, each) => sum + each.size, rest.length)
-    return { part, digest: digestOf([...digests, rest]), size }
+    return { part, digest: digestOf([...digests, rest].join('\n')), size }
   })
 }
 

@@ -10,7 +10,7 @@
  * The rows say whose they are in the keys that ovn-kubernetes knows: rows without an owner it takes for its own of old,
  * and strips, renames or deletes.
  */
-import { createHash } from 'node:crypto'
+import { digestOf } from '../digest.ts'
 
 export const OWNER_CONTROLLER = 'k8s.ovn.org/owner-controller'
 export const OWNER_TYPE = 'k8s.ovn.org/owner-type'
@@ -28,7 +28,7 @@ export type RowKind = 'tracked' | 'isolation' | 'policy' | 'peers' | 'block' | '
 
 /** `mnpd_KIND_` and 32 hex digits of the SHA-256 of the key: what ovn-expr takes for a name. */
 export function hashedName(kind: RowKind, key: string): string {
-  return `mnpd_${kind}_${createHash('sha256').update(key).digest('hex').slice(0, 32)}`
+  return `mnpd_${kind}_${digestOf(key)}`
 }
 
 /**

@@ -11,6 +11,7 @@ import {
 } from '../address.ts'
 import { equal } from '../incremental/equal.ts'
 import type { Direction, NamespacedName, Policy, PolicyRule } from '../model.ts'
+import { once } from '../once.ts'
 import type { Allow, Endpoint } from '../ruleset.ts'
 import { ALLOW_PRIORITY, placeOf } from './isolation.ts'
 import { address, all, any, type Constants, destination, ofGroup, peerEnd, ports } from './match.ts'
@@ -113,7 +114,7 @@ function peersOf({ allow, policy, direction }: RuleToPrint, own: PolicyRule): Co
     const whole = ranges.some(wholeFamily)
     if (key !== undefined && !whole) {
       const name = `${key}_v${family}`
-      const members = membersOf(peers.addresses, family)
+      const members = membersOf(peers.addresses)[family]
       sets.push(addressSet('peers', name, members, `IPv${family} addresses of selected pods`))
       constants.push(`$${name}`)
     }
@@ -140,16 +141,14 @@ function peersName(policy: Policy, rule: PolicyRule): string | undefined {
   return name
 }
 
-/** By the list of all, which rules with the same peers share. */
-const knownMembers = new WeakMap<readonly Address[], Readonly<Record<Family, ReadonlySet<string>>>>()
-
-function membersOf(addresses: readonly Address[], family: Family): ReadonlySet<string> {
-  const of = (each: Family): ReadonlySet<string> =>
-    new Set(addresses.filter((address) => familyOf(address) === each))
-  const members = knownMembers.get(addresses) ?? { 4: of(4), 6: of(6) }
-  knownMembers.set(addresses, members)
-  return members[family]
-}
+/** By family. Rules with the same peers share the list of all. */
+const membersOf: (addresses: readonly Address[]) => Readonly<Record<Family, ReadonlySet<string>>> = once(
+  (addresses) => {
+    const of = (family: Family): ReadonlySet<string> =>
+      new Set(addresses.filter((address) => familyOf(address) === family))
+    return { 4: of(4), 6: of(6) }
+  },
+)
 
 /** What ipBlocks cover, as prefixes: excepts are gone from it already, and a `!=` of theirs would cost flows without end. */
 function blockOf(
