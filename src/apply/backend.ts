@@ -26,6 +26,8 @@ export interface Backend<Listed> {
   dump(netns: OpenNetns, signal: AbortSignal): Promise<Dumped>
   /** The rules in the files of a dump; undefined where there are none. @throws Error where they cannot be read */
   parseDump(files: ReadonlyMap<string, string>): Listed | undefined
+  /** Whether `write` itself can hold what is expected against the kernel. */
+  readonly checks?: boolean
   /** Whether no table of others is there; only where rules of every kind that counts would be seen. */
   isAlone?(netns: OpenNetns, signal: AbortSignal): Promise<boolean>
   /** Takes away all that is ours or of the existing daemon of this kind. */
@@ -61,23 +63,40 @@ export interface Printed<Listed> {
   texts(): ReadonlyMap<string, string>
   /** Whether the kernel lists just that. What could not be listed is not there. */
   isThere(found: Found<Listed>): boolean
-  /** What `read` finds once this is written, for a backend whose `write` wants to be told what stands. */
-  asFound?(): Found<Listed>
   /** From what stands, whatever it is, to this, with no moment in between. */
   write(netns: OpenNetns, signal: AbortSignal, known?: Known<Listed>): Promise<WriteOutcome>
 }
 
 /** What may be told to `write`. */
 export interface Known<Listed> {
-  /** What stands, where that is certain. */
+  /** What stands, where it was read, or was printed by this backend: one of the two. */
   readonly found?: Found<Listed> | undefined
+  readonly stands?: Printed<Listed> | undefined
   /** Whether nothing of others is to be met there: nobody else has ever changed rules, or it was looked since. */
   readonly alone?: boolean
+  /** Where that is so. Whoever can tell, right before it writes, writes nothing elsewhere. */
+  readonly expected?: Expected | undefined
+}
+
+/** A namespace as it was known, by its cookie and its generation; see `KernelView`. */
+export interface Expected {
+  readonly cookie: bigint
+  readonly generation: number
+  /** Nobody has looked by now: who cannot tell writes nothing either. */
+  readonly isAssumed: boolean
 }
 
 export type WriteOutcome =
-  /** `commits`: by how much the generation has grown, where that is certain. */
-  { readonly kind: 'done'; readonly commits?: number | undefined } | Extract<Outcome, { kind: 'failed' }>
+  | {
+      readonly kind: 'done'
+      /** By how much the generation has grown, where that is certain. */
+      readonly commits?: number | undefined
+      /** The generation by now, where it is known without another look. */
+      readonly generation?: number | undefined
+    }
+  /** It was not as expected: nothing was written, but for `commits` transactions of several. */
+  | { readonly kind: 'moved'; readonly commits: number }
+  | Extract<Outcome, { kind: 'failed' }>
 
 export type Found<Listed> =
   | { readonly kind: 'listed'; readonly listed: Listed }

@@ -9,11 +9,11 @@
 import type { Compilation, PodTarget } from '../compile/compilation.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
-import type { Backend, Found, Governed, Printed } from './backend.ts'
+import type { Backend, Expected, Found, Governed, Printed, WriteOutcome } from './backend.ts'
 import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
 import { LargeListings } from './listing-bounds.ts'
-import { instanceOf } from './netns/instance.ts'
+import { cookieOf, instanceOf } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -66,6 +66,7 @@ interface Look<Listed> {
   readonly netns: OpenNetns
   readonly known: Written | undefined
   readonly generation: number | undefined
+  readonly expected: Expected | undefined
   /** What stood, where it was read. */
   readonly found: Found<Listed> | undefined
   readonly alone: boolean
@@ -109,11 +110,55 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     options.dropLog?.leave(key, located)
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
+    return (await change(key, pod, netns, signal)) ?? (await look(key, pod, netns, signal))
+  }
+
+  /**
+   * From what was written last, without a look: the one who writes looks whether it stands, in the same step.
+   * @returns undefined where that cannot be done, or it does not stand
+   */
+  async function change(
+    key: string,
+    pod: Pod,
+    netns: OpenNetns,
+    signal: AbortSignal,
+  ): Promise<Outcome | undefined> {
+    const known = written.get(key)
+    const cookie = cookieOf(known?.instance)
+    if (known?.alone !== true || known.stood === undefined || cookie === undefined) return undefined
+    const ruleset = rulesetOf(pod)
+    if (backend.checks !== true || ruleset === known.ruleset) return undefined
+    if ((await withdrawn(known.governed, pod, netns, signal)) !== undefined) return undefined
+    const printed = backend.print(ruleset)
+    if (printed.digest === known.digest) return undefined
+    // From here on it is not known what stands, until the backend says that all of it does, or nothing.
+    written.delete(key)
+    const expected = { cookie, generation: known.stood, isAssumed: true }
+    const stands = backend.print(known.ruleset)
+    const outcome = await printed.write(netns, signal, { stands, alone: true, expected })
+    if (outcome.kind === 'failed') return outcome
+    if (outcome.kind === 'moved') {
+      if (outcome.commits === 0) written.set(key, known)
+      return undefined
+    }
+    options.changed?.(key)
+    options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
+    const { digest, governed } = printed
+    const generation = stoodAfter(netns, known.stood, outcome)
+    written.set(key, {
+      ...{ ...known, digest, governed, ruleset, generation, stood: generation },
+      ...{ crowded: undefined, attachments: undefined },
+    })
+    return remarkable([known.mismatch, large.resting(key)])
+  }
+
+  /** Holds what stands against what should, and writes where it differs. */
+  async function look(key: string, pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<Outcome> {
     const instance = instanceOf(netns, options.kernel?.access)
     const known = written.get(key)?.instance === instance ? written.get(key) : undefined
     // Before anything is read: what is changed from here on is seen as a change at the next look.
     const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
-    const untouched = known === undefined && options.kernel?.isUntouched(netns) === true
+    const untouched = known === undefined && options.kernel?.isUntouched(netns, generation) === true
     const aloneAtFirst = known === undefined && (untouched || isAlone(generation, netns, signal))
     const found = known === undefined ? await (untouched ? ABSENT : read(key, netns, signal)) : undefined
     const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
@@ -129,9 +174,13 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     // What was listed as ours may hold what others put there, until it is as it should be.
     const isOpen = found?.kind === 'listed'
     const printed = unmoved ?? backend.print(ruleset)
+    const cookie = cookieOf(instance)
+    const isKnown = backend.checks === true && cookie !== undefined && generation !== undefined
+    const expected = isKnown ? { cookie, generation, isAssumed: false } : undefined
+    const writeAlone = alone && !isOpen
     const stands: Stands | Failure =
       'isThere' in printed
-        ? await ensure({ key, netns, known, generation, found, alone: alone && !isOpen, printed, signal })
+        ? await ensure({ key, netns, known, generation, expected, found, alone: writeAlone, printed, signal })
         : { kind: 'stands', generation, stood: generation, isListed: true }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
@@ -155,10 +204,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         attachments,
         mismatch,
       })
-    const remark = [lost?.remark, mismatch, stands.remark, large.resting(key)]
-      .filter((each) => each !== undefined)
-      .join('; ')
-    return remark === '' ? DONE : { kind: 'done', remark }
+    return remarkable([lost?.remark, mismatch, stands.remark, large.resting(key)])
   }
 
   /** Whether nothing of others is there in that generation: after a restart, and after others were there. A process. */
@@ -173,7 +219,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
 
   /** Has the kernel hold what is printed, if it does not already. */
   async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
-    const { key, netns, known, generation, found, alone, printed, signal } = look
+    const { key, netns, known, generation, expected, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
     if (asBefore && isAsSeen(known, generation))
       return { kind: 'stands', generation, stood: generation, isListed: true }
@@ -192,13 +238,12 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     written.delete(key)
     if (asBefore && (stood?.kind !== 'failed' || stood.tooLarge === true)) options.drifted?.(key)
     const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
-    const outcome = await printed.write(netns, signal, {
-      found: stood ?? (left && backend.print(left.ruleset).asFound?.()),
-      alone,
-    })
-    if (outcome.kind === 'failed') return outcome
+    const stands = stood === undefined && left !== undefined ? backend.print(left.ruleset) : undefined
+    const first = await printed.write(netns, signal, { found: stood, stands, alone, expected })
+    const outcome = first.kind === 'moved' ? await printed.write(netns, signal) : first
+    if (outcome.kind !== 'done') return unwritten(outcome)
     options.changed?.(key)
-    const since = stoodAfter(netns, generation, outcome.commits)
+    const since = first === outcome ? stoodAfter(netns, generation, outcome) : undefined
     const remark = unkept && { remark: unkept }
     return { kind: 'stands', generation: since, stood: since, isListed: false, ...remark }
   }
@@ -207,10 +252,10 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   function stoodAfter(
     netns: OpenNetns,
     before: number | undefined,
-    commits: number | undefined,
+    { commits, generation }: Extract<WriteOutcome, { kind: 'done' }>,
   ): number | undefined {
     if (before === undefined || commits === undefined) return undefined
-    const now = options.kernel?.generation(netns)
+    const now = generation ?? options.kernel?.generation(netns)
     return now === before + commits ? now : undefined
   }
 
@@ -265,7 +310,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
     const lost = await withdrawn(governedIn(found), pod, netns, signal)
     const printed = backend.print(rulesetOf(lost === undefined ? pod : withAttachments(pod, lost)))
-    const outcome = printed.isThere(found) ? DONE : await printed.write(netns, signal, { found })
+    const wrote = printed.isThere(found) ? DONE : await printed.write(netns, signal, { found })
+    const outcome = wrote.kind === 'done' ? DONE : unwritten(wrote)
     return outcome.kind === 'done' && lost !== undefined && printed.governed.size > 0
       ? failed(lost.remark)
       : outcome
@@ -311,6 +357,15 @@ function isAsLeft({ stood }: Written, generation: number | undefined): boolean {
 /** What is there though it should not be: looked at again as what failed is. */
 function remarked(outcome: Outcome): Outcome {
   return outcome.kind === 'done' && outcome.remark !== undefined ? failed(outcome.remark) : outcome
+}
+
+function unwritten(outcome: Exclude<WriteOutcome, { kind: 'done' }>): Failure {
+  return outcome.kind === 'failed' ? outcome : failed('somebody else keeps changing what stands')
+}
+
+function remarkable(remarks: readonly (string | undefined)[]): Outcome {
+  const remark = remarks.filter((each) => each !== undefined).join('; ')
+  return remark === '' ? DONE : { kind: 'done', remark }
 }
 
 function failed(reason: string): Failure {

@@ -9,11 +9,11 @@ import {
   toText,
 } from 'nftables-json'
 import { listTable, listTables, listText } from 'nftables-json/run'
-import { printNftables } from '../compile/nftables/printer.ts'
+import { type Printed as PrintedNftables, printNftables } from '../compile/nftables/printer.ts'
 import { governedBy, isOwnedBy } from '../compile/nftables/standing.ts'
 import { TABLE } from '../compile/nftables/table.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
-import type { Backend, Cleared, Dumped, Found, Printed } from './backend.ts'
+import type { Backend, Cleared, Dumped, Found, Governed, Known, Printed, WriteOutcome } from './backend.ts'
 import { KERNEL } from './kernel-abilities.ts'
 import { LISTING_BOUNDS } from './listing-bounds.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -21,12 +21,12 @@ import { type RunTransaction, runByProcess, writeTable } from './nftables-write.
 
 /** @param run what transactions are run by; listings are made by a process of nft in any case */
 export function nftablesBackendBy(run: RunTransaction): Backend<ListedTable> {
-  return { ...nftablesBackend, print: (ruleset) => print(ruleset, run) }
+  return { ...nftablesBackend, checks: true, print: (ruleset) => new PrintedRuleset(ruleset, run) }
 }
 
 export const nftablesBackend: Backend<ListedTable> = {
   name: 'nftables',
-  print: (ruleset) => print(ruleset, runByProcess),
+  print: (ruleset) => new PrintedRuleset(ruleset, runByProcess),
   read,
   isOwnedBy,
   governedBy,
@@ -55,20 +55,41 @@ export const nftablesBackend: Backend<ListedTable> = {
   },
 }
 
-function print(ruleset: Ruleset | undefined, run: RunTransaction): Printed<ListedTable> {
-  const printed = printNftables(ruleset, KERNEL)
-  const { transaction, table, digest } = printed
-  return {
-    digest,
-    governed: governedBy(table),
-    lines: () => (table === undefined ? [] : tableLines(table)),
-    texts: () => new Map([['nft', toText(transaction.commands)]]),
-    isThere: (found) =>
-      table === undefined
-        ? found.kind === 'absent'
-        : found.kind === 'listed' && sameTable(found.listed, table),
-    asFound: () => (table === undefined ? { kind: 'absent' } : { kind: 'listed', listed: table }),
-    write: (netns, signal, known) => writeTable({ printed, netns, signal, known, run, read }),
+class PrintedRuleset implements Printed<ListedTable> {
+  readonly governed: Governed
+  readonly #printed: PrintedNftables
+  readonly #run: RunTransaction
+
+  constructor(ruleset: Ruleset | undefined, run: RunTransaction) {
+    this.#printed = printNftables(ruleset, KERNEL)
+    this.#run = run
+    this.governed = new Map(ruleset?.interfaces.map(({ name, networks }) => [name, networks]))
+  }
+
+  get digest(): string {
+    return this.#printed.digest
+  }
+
+  lines(): readonly string[] {
+    const { table } = this.#printed
+    return table === undefined ? [] : tableLines(table)
+  }
+
+  texts(): ReadonlyMap<string, string> {
+    return new Map([['nft', toText(this.#printed.transaction.commands)]])
+  }
+
+  isThere(found: Found<ListedTable>): boolean {
+    const { table } = this.#printed
+    if (table === undefined) return found.kind === 'absent'
+    return found.kind === 'listed' && sameTable(found.listed, table)
+  }
+
+  async write(netns: OpenNetns, signal: AbortSignal, known: Known<ListedTable> = {}): Promise<WriteOutcome> {
+    const stands = known.stands instanceof PrintedRuleset ? known.stands.#printed : known.found
+    const { alone, expected } = known
+    const printed = this.#printed
+    return await writeTable({ printed, netns, signal, stands, alone, expected, run: this.#run, read })
   }
 }
 

@@ -32,10 +32,11 @@ export function openLibrary(failed: (reason: string) => void, timeoutMs: number 
   const shunned = new Set<string>()
   return {
     async run(transaction, place) {
-      const { netns, signal, alone } = place
+      const { netns, signal, alone, expected } = place
       const nft = alone && !shunned.has(netns.id) ? await opening : undefined
       if (nft === undefined) return await runByProcess(transaction, place)
-      const result = await nft.run(transaction, { netns: netns.path, signal, timeoutMs })
+      const known = expected && { cookie: expected.cookie, generation: expected.generation }
+      const result = await nft.run(transaction, { netns: netns.path, signal, timeoutMs, expected: known })
       if (result.kind === 'failed' && !signal.aborted) {
         if (shunned.size >= MOST_SHUNNED) shunned.clear()
         shunned.add(netns.id)

@@ -3,10 +3,11 @@
  * refuses, something else stood: it is listed, and changed from there; and if that is refused too, the table is replaced.
  */
 import type { ListedTable, Transaction } from 'nftables-json'
-import { type RunResult, run } from 'nftables-json/run'
+import { run } from 'nftables-json/run'
+import type { WorkerResult } from 'nftables-json/worker'
 import { changeTable } from '../compile/nftables/change.ts'
 import type { Printed } from '../compile/nftables/printer.ts'
-import type { Found, Known, WriteOutcome } from './backend.ts'
+import type { Expected, Found, WriteOutcome } from './backend.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 
 /** Where a transaction is run. */
@@ -15,20 +16,27 @@ export interface Place {
   readonly signal: AbortSignal
   /** See `Known`. */
   readonly alone: boolean
+  readonly expected?: Expected | undefined
 }
 
-/** Commits one transaction, or nothing of it; see `RunResult`. */
-export type RunTransaction = (transaction: Transaction, place: Place) => Promise<RunResult>
+/** Commits one transaction, or nothing of it; see `WorkerResult`. */
+export type RunTransaction = (transaction: Transaction, place: Place) => Promise<WorkerResult>
 
 /** By a process of nft, which the pod's own objects in its namespace cannot harm us by. */
-export const runByProcess: RunTransaction = (transaction, { netns, signal }) =>
-  run(transaction, { netns: netns.path, signal })
+export const runByProcess: RunTransaction = async (transaction, { netns, signal, expected }) =>
+  expected?.isAssumed === true
+    ? { kind: 'moved', reason: 'nobody has looked' }
+    : await run(transaction, { netns: netns.path, signal })
 
 export interface TableWrite {
   readonly printed: Printed
   readonly netns: OpenNetns
   readonly signal: AbortSignal
-  readonly known: Known<ListedTable> | undefined
+  /** What is known to stand. */
+  readonly stands?: Found<ListedTable> | Printed | undefined
+  /** See `Known`. */
+  readonly alone?: boolean | undefined
+  readonly expected?: Expected | undefined
   /** Tried first; what it fails at is done by a process. */
   readonly run: RunTransaction
   readonly read: (netns: OpenNetns, signal: AbortSignal) => Promise<Found<ListedTable>>
@@ -38,42 +46,52 @@ export async function writeTable({
   printed,
   netns,
   signal,
-  known,
+  stands,
+  alone = false,
+  expected,
   run,
   read,
 }: TableWrite): Promise<WriteOutcome> {
-  const whole = [printed.transaction]
-  const place = { netns, signal, alone: known?.alone ?? false }
-  const found = printed.table === undefined ? undefined : (known?.found ?? (await read(netns, signal)))
-  const first = await runAll(changeFrom(found, printed), place, run)
-  if (first.kind === 'done' || isOver(first, run, signal)) return outcomeOf(first)
-  const listed = printed.table === undefined ? undefined : await read(netns, signal)
+  const isTable = printed.body !== undefined
+  const before = isTable ? (stands ?? (await read(netns, signal))) : undefined
+  const first = await runAll(changeFrom(before, printed), { netns, signal, alone, expected }, run)
+  if (['done', 'moved'].includes(first.kind) || isOver(first, run, signal)) return outcomeOf(first)
+  const place = { netns, signal, alone }
+  const listed = isTable ? await read(netns, signal) : undefined
   const second = await runAll(changeFrom(listed, printed), place, runByProcess)
   if (second.kind === 'done') return withCommits(first, second)
   if (second.kind !== 'refused') return outcomeOf(second)
-  return withCommits(first, second, await runAll(whole, place, runByProcess))
+  return withCommits(first, second, await runAll([printed.transaction], place, runByProcess))
 }
 
 /** What cannot be listed, or is not known, is replaced. */
-function changeFrom(found: Found<ListedTable> | undefined, printed: Printed): readonly Transaction[] {
-  if (found === undefined || found.kind === 'failed') return [printed.transaction]
-  return changeTable(found.kind === 'listed' ? found.listed : undefined, printed)
+function changeFrom(
+  stands: Found<ListedTable> | Printed | undefined,
+  printed: Printed,
+): readonly Transaction[] {
+  if (stands === undefined) return [printed.transaction]
+  if (!('kind' in stands)) return changeTable(stands, printed)
+  if (stands.kind === 'failed') return [printed.transaction]
+  return changeTable(stands.kind === 'listed' ? stands.listed : undefined, printed)
 }
 
-type Ran = RunResult & {
+type Ran = WorkerResult & {
   /** Transactions that the kernel has committed; undefined where that is not known. */
   readonly commits: number | undefined
 }
 
 /** One after the other, up to the first that is not done. */
 async function runAll(transactions: readonly Transaction[], place: Place, run: RunTransaction): Promise<Ran> {
+  let last: WorkerResult = { kind: 'done' }
   let commits = 0
   for (const transaction of transactions) {
-    const result = await run(transaction, place)
-    if (result.kind !== 'done') return { ...result, commits: result.kind === 'failed' ? undefined : commits }
+    const { expected } = place
+    const generation = (expected?.generation ?? 0) + commits
+    last = await run(transaction, { ...place, expected: expected && { ...expected, generation } })
+    if (last.kind !== 'done') return { ...last, commits: last.kind === 'failed' ? undefined : commits }
     commits += 1
   }
-  return { kind: 'done', commits }
+  return { ...last, commits }
 }
 
 /** Whether there is no use in trying otherwise. */
@@ -82,7 +100,14 @@ function isOver({ kind }: Ran, run: RunTransaction, signal: AbortSignal): boolea
 }
 
 function outcomeOf(ran: Ran): WriteOutcome {
-  return ran.kind === 'done' ? { kind: 'done', commits: ran.commits } : { kind: 'failed', reason: ran.reason }
+  switch (ran.kind) {
+    case 'done':
+      return { kind: 'done', commits: ran.commits, generation: ran.generation }
+    case 'moved':
+      return { kind: 'moved', commits: ran.commits ?? 0 }
+    default:
+      return { kind: 'failed', reason: ran.reason }
+  }
 }
 
 /** The outcome of the last, with the commits of all. */

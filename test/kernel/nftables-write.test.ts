@@ -140,7 +140,7 @@ describe('what stands is changed', () => {
         second,
       ] as never,
     }
-    await nftablesBackend.print(changed).write(netns, signal, { found: before.asFound?.() })
+    await nftablesBackend.print(changed).write(netns, signal, { stands: before })
     await expectStands(changed)
     expect(await rulesOf('policy-1-ingress')).toEqual(handles)
   })
@@ -150,7 +150,7 @@ describe('what stands is changed', () => {
     await nftablesBackend.print(allowing('10.0.0.3')).write(netns, signal)
     const outcome = await nftablesBackend
       .print(allowing('10.0.0.2'))
-      .write(netns, signal, { found: thought.asFound?.() })
+      .write(netns, signal, { stands: thought })
     expect(outcome).toEqual({ kind: 'done', commits: 1 })
     await expectStands(allowing('10.0.0.2'))
   })
@@ -174,11 +174,7 @@ describe('what stands is changed', () => {
     await nft(script)
     await nftablesBackend
       .print(three)
-      .write(
-        netns,
-        signal,
-        what.startsWith('that is not') ? { found: nftablesBackend.print(two).asFound?.() } : {},
-      )
+      .write(netns, signal, what.startsWith('that is not') ? { stands: nftablesBackend.print(two) } : {})
     await expectStands(three)
     await nftablesBackend.print(undefined).write(netns, signal)
     await expectStands(undefined)
@@ -215,7 +211,7 @@ describe('by libnftables', () => {
         expect(outcome.kind).toBe(alone ? 'done' : 'failed')
       })
     }
-    await backend.print(two).write(netns, signal, { found: backend.print(one).asFound?.(), alone: true })
+    await backend.print(two).write(netns, signal, { stands: backend.print(one), alone: true })
     await expectStands(two)
   })
 
@@ -227,7 +223,7 @@ describe('by libnftables', () => {
     }
     for (const run of [fails, commitsAndFails]) {
       await nftablesBackend.print(one).write(netns, signal)
-      const known = { found: nftablesBackend.print(one).asFound?.(), alone: true }
+      const known = { stands: nftablesBackend.print(one), alone: true }
       const outcome = await nftablesBackendBy(run).print(two).write(netns, signal, known)
       expect(outcome).toEqual({ kind: 'done', commits: undefined })
       await expectStands(two)

@@ -2,17 +2,12 @@
  * Commands as nft's JSON. The shapes are nft's already; what changes is where nft's JSON has syntax within a
  * string: `@name` for a set, `eth*` for a wildcard.
  */
-import type { Expression, Json } from './expression-types.ts'
+import type { Expression } from './expression-types.ts'
 import type { Command, MapElement, Statement } from './types.ts'
 import { isPair, type Leaf, mapPair, mapStatement, mapValue } from './walk.ts'
 
-/** What `nft -j -f -` reads. */
-export function toJson(commands: readonly Command[]): { readonly nftables: readonly Json[] } {
-  return { nftables: commands.map((command) => encodeCommand(command) as Json) }
-}
-
 /** A command is one verb, over one kind of object, over its properties. */
-function encodeCommand(command: Command): object {
+export function encodeCommand(command: Command): object {
   const [verb, object] = Object.entries(command)[0] ?? ['', {}]
   const [kind, body] = Object.entries(object)[0] ?? ['', null]
   if (body === null) return command

@@ -3,7 +3,6 @@
  * `nsenter --net=…`. What can be expected to go wrong is a value, and names the command, the reason and the
  * first line that was said.
  */
-import { toJson } from './json.ts'
 import { parseListing } from './listing.ts'
 import type { Listing } from './listing-types.ts'
 import { checkName } from './names.ts'
@@ -66,7 +65,7 @@ export type ListResult =
 /** Commits the transaction, all of it or nothing. */
 export async function run(transaction: Transaction, options: RunOptions = {}): Promise<RunResult> {
   const args = options.check === true ? ['--check', '-j', '-f', '-'] : ['-j', '-f', '-']
-  const input = JSON.stringify(toJson(transaction.commands))
+  const input = transaction.toJSONText()
   const { bounds: _, ...unbounded } = options
   const ended = await start(args, unbounded, input)
   if (ended.kind === 'too-large') return { kind: 'failed', reason: ended.reason }

@@ -2,6 +2,7 @@
  * A table within a transaction. Every method appends one command, after it has checked that nft would take it
  * for what it says; it throws a TransactionError, and appends nothing, when not.
  */
+import { CommandList } from './command-list.ts'
 import { Contents } from './contents.ts'
 import { checkCounts, checkHolder, checkHook, checkNatural } from './declarations.ts'
 import { InvalidValue } from './errors.ts'
@@ -41,10 +42,10 @@ export type TablePart = {
 
 export class TableHandle {
   readonly #contents: Contents
-  readonly #commands: Command[]
+  readonly #commands: CommandList
 
   /** Made by `Transaction`. */
-  constructor(contents: Contents, commands: Command[]) {
+  constructor(contents: Contents, commands: CommandList) {
     this.#contents = contents
     this.#commands = commands
   }
@@ -68,7 +69,7 @@ export class TableHandle {
         'is the table of the part',
       )
     this.#contents.addAll(table)
-    for (const command of commands) this.#commands.push(command)
+    this.#commands.share(commands)
   }
 
   /** Throws InvalidName, DuplicateName. */
@@ -229,8 +230,8 @@ export class TableHandle {
 /** Throws what `build` throws. */
 export function tablePart(key: TableKey, build: (table: TableHandle) => void): TablePart {
   checkName(key.name)
-  const commands: Command[] = []
+  const commands = new CommandList()
   const handle = new TableHandle(new Contents(key), commands)
   build(handle)
-  return { table: handle.contents, commands }
+  return { table: handle.contents, commands: commands.all }
 }

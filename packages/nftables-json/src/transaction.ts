@@ -5,10 +5,10 @@
  *
  * In nft's JSON the order counts (measured with 1.0.6): a chain, set or map comes before what refers to it.
  */
+import { CommandList } from './command-list.ts'
 import { Contents } from './contents.ts'
 import { DanglingReference } from './errors.ts'
 import type { Json } from './expression-types.ts'
-import { toJson } from './json.ts'
 import type { Listing } from './listing-types.ts'
 import { checkName } from './names.ts'
 import { checkComment } from './quotable.ts'
@@ -16,11 +16,11 @@ import { TableHandle } from './table-handle.ts'
 import type { Command, Table, TableKey } from './types.ts'
 
 export class Transaction {
-  readonly #commands: Command[] = []
+  readonly #commands = new CommandList()
 
   /** What was added so far, in order. */
   get commands(): readonly Command[] {
-    return this.#commands
+    return this.#commands.all
   }
 
   /**
@@ -61,7 +61,20 @@ export class Transaction {
 
   /** What `nft -j -f -` reads: `{"nftables":[…]}`. */
   toJSON(): { readonly nftables: readonly Json[] } {
-    return toJson(this.#commands)
+    return this.#commands.json
+  }
+
+  /** The same as text. */
+  toJSONText(): string {
+    return this.#commands.text
+  }
+
+  /**
+   * Commands that another transaction was built and checked with, as they are: for what many transactions have in common,
+   * which is printed once for all. Nothing of the list may ever change.
+   */
+  share(commands: readonly Command[]): void {
+    this.#commands.share(commands)
   }
 }
 

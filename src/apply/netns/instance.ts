@@ -15,10 +15,17 @@ import type { OpenNetns } from './open-netns.ts'
  */
 export function instanceOf({ path, id }: OpenNetns, access: NetnsAccess | undefined): string | undefined {
   const cookie = access?.cookie(path)
-  if (cookie !== undefined) return `cookie ${cookie}`
+  if (cookie !== undefined) return `${BY_COOKIE}${cookie}`
   try {
     return `${id} of ${statSync(path, { bigint: true }).ctimeNs}`
   } catch {
     return undefined
   }
 }
+
+/** The cookie that an instance is known by; undefined where it is known by its inode. */
+export function cookieOf(instance: string | undefined): bigint | undefined {
+  return instance?.startsWith(BY_COOKIE) === true ? BigInt(instance.slice(BY_COOKIE.length)) : undefined
+}
+
+const BY_COOKIE = 'cookie '

@@ -11,8 +11,8 @@ export interface KernelView {
   readonly access: NetnsAccess
   /** A number that changes with whatever is changed in nf_tables there; undefined where it cannot be told. */
   generation(netns: OpenNetns): number | undefined
-  /** Whether nobody has ever filtered packets there. */
-  isUntouched(netns: OpenNetns): boolean
+  /** Whether nobody has ever filtered packets there. @param generation of the moment, where it was asked for already */
+  isUntouched(netns: OpenNetns, generation?: number): boolean
   /** Whether the legacy variant of iptables has ever been used there; true where it cannot be told. */
   hasLegacyTables(netns: OpenNetns): boolean
   /** Whether there are sockets of TCP, or connected ones of UDP; true where it cannot be told. */
@@ -34,7 +34,8 @@ export async function openKernelView(): Promise<KernelView | undefined> {
   return {
     access,
     generation: ({ path }) => access.generation(path),
-    isUntouched: (netns) => access.generation(netns.path) === FIRST_GENERATION && !hasLegacyTables(netns),
+    isUntouched: (netns, generation = access.generation(netns.path)) =>
+      generation === FIRST_GENERATION && !hasLegacyTables(netns),
     hasLegacyTables,
     hasConnections: (netns) =>
       !hasNoSockets(netns) &&

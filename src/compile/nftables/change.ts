@@ -27,16 +27,30 @@ import {
 import { once } from '../once.ts'
 import { changeElements } from './change-elements.ts'
 import { headOfChain, isSlowChain, isSlowSet } from './change-forms.ts'
+import { changeShared } from './change-shared.ts'
 import { switchRules } from './change-switch.ts'
-import type { Printed } from './printer.ts'
+import type { Printed, PrintedTable } from './printer.ts'
 import { DIGEST_CHAIN } from './table.ts'
 
 /**
- * @param standing what the kernel lists, or is known to hold; undefined: no such table
+ * @param standing what the kernel lists, or what was printed and surely stands; undefined: no such table
  * @returns at least one transaction; each is to be run when the one before is done. Where one is refused, what stood was
  *   another table: list it, and begin anew.
  */
-export function changeTable(standing: ListedTable | undefined, printed: Printed): readonly Transaction[] {
+export function changeTable(
+  standing: ListedTable | Printed | undefined,
+  printed: Printed,
+): readonly Transaction[] {
+  if (standing === undefined || !('says' in standing)) return changeListed(standing, printed)
+  const change = (): readonly Transaction[] => changeListed(standing.table, printed)
+  return isTable(standing) && isTable(printed) ? changeShared(standing, printed, change) : change()
+}
+
+function isTable(printed: Printed): printed is PrintedTable {
+  return printed.body !== undefined
+}
+
+function changeListed(standing: ListedTable | undefined, printed: Printed): readonly Transaction[] {
   const { table, transaction } = printed
   if (table === undefined || !canStay(standing, table)) return [transaction]
   if (standing === undefined) return hasSlow(table) ? switchRules(undefined, table) : [transaction]

@@ -53,7 +53,7 @@ export function partsOf<From extends object>(
 let lastNumber = 0
 
 /** One that no other object has or will have. */
-const numberOf: (from: object) => number = once(() => {
+export const numberOf: (from: object) => number = once(() => {
   lastNumber += 1
   return lastNumber
 })

@@ -32,6 +32,7 @@ import { type ListedTable, return_, Transaction, tablePart } from 'nftables-json
 import { digestOf } from '../digest.ts'
 import { recordTexts } from '../governed-record.ts'
 import { DIRECTIONS, type NamespacedName } from '../model.ts'
+import { once } from '../once.ts'
 import type { GovernedInterface, Ruleset } from '../ruleset.ts'
 import type { Leg } from './allow.ts'
 import { fitComment, MAX_COMMENT } from './comment.ts'
@@ -42,48 +43,78 @@ import { keptPart, type PrintedPart } from './part.ts'
 import { policyPart } from './policy.ts'
 import { DIGEST_CHAIN, TABLE } from './table.ts'
 
+/** Its properties are worked out when they are asked for: a change of what stands needs neither of the first two. */
 export interface Printed {
   readonly transaction: Transaction
   /** What the kernel lists once the transaction is done; undefined: no table of ours. */
   readonly table: ListedTable | undefined
   /** 32 hex digits that tell the transaction, less the rules that carry them and the pod's name, from others. */
   readonly digest: string
+  /** All of the table but the digest chain; for as long as it is kept, the same object for all pods that have the same. */
+  readonly body: PrintedPart | undefined
+  /** The comments of the rules of the digest chain. */
+  readonly says: readonly string[]
 }
+
+/** Of a pod that is governed. */
+export type PrintedTable = Printed & { readonly body: PrintedPart }
+
+const ALL_ABILITIES: KernelAbilities = { slaves: true }
 
 /** @param ruleset undefined for a pod that no policy governs, whose netns holds no table of ours. */
 export function printNftables(
   ruleset: Ruleset | undefined,
-  kernel: KernelAbilities = { slaves: true },
+  kernel: KernelAbilities = ALL_ABILITIES,
 ): Printed {
-  const transaction = new Transaction()
-  if (ruleset === undefined) {
-    transaction.deleteTable(TABLE)
-    return { transaction, table: undefined, digest: digestOf('') }
+  if (ruleset === undefined) return new Print(undefined, [])
+  const body = bodyOf(ruleset, kernel)
+  const records = ruleset.interfaces.filter(isTooLong).flatMap(recordTexts)
+  return new Print(body, [ownerText(ruleset.pod), `mnpd ${body.digest}`, ...records])
+}
+
+class Print implements Printed {
+  readonly body: PrintedPart | undefined
+  readonly says: readonly string[]
+  #whole: Pick<Printed, 'transaction' | 'table'> | undefined
+
+  constructor(body: PrintedPart | undefined, says: readonly string[]) {
+    this.body = body
+    this.says = says
   }
-  const { part, digest } = bodyOf(ruleset, kernel)
-  const table = transaction.replaceTable(TABLE)
-  table.addPart(part)
-  table.addChain({ name: DIGEST_CHAIN })
-  table.addRule(DIGEST_CHAIN, [return_], ownerText(ruleset.pod))
-  table.addRule(DIGEST_CHAIN, [return_], `mnpd ${digest}`)
-  for (const text of ruleset.interfaces.filter(isTooLong).flatMap(recordTexts))
-    table.addRule(DIGEST_CHAIN, [return_], text)
-  return { transaction, table: table.contents, digest }
+
+  get digest(): string {
+    return this.body?.digest ?? digestOf('')
+  }
+
+  get transaction(): Transaction {
+    this.#whole ??= this.#build()
+    return this.#whole.transaction
+  }
+
+  get table(): ListedTable | undefined {
+    this.#whole ??= this.#build()
+    return this.#whole.table
+  }
+
+  #build(): Pick<Printed, 'transaction' | 'table'> {
+    const transaction = new Transaction()
+    if (this.body === undefined) {
+      transaction.deleteTable(TABLE)
+      return { transaction, table: undefined }
+    }
+    const table = transaction.replaceTable(TABLE)
+    table.addPart(this.body.part)
+    table.addChain({ name: DIGEST_CHAIN })
+    for (const text of this.says) table.addRule(DIGEST_CHAIN, [return_], text)
+    return { transaction, table: table.contents }
+  }
 }
 
 /** All but who has it; pods of a kind have the same. */
 function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
-  const { interfaces, ungoverned, logDrops } = ruleset
-  const legs: readonly Leg[] = interfaces.some(judgesReplies) ? ['original', 'reply'] : ['original']
-  const parts = [
-    ...ruleset.policies.map((policy, place) => policyPart(policy, legs, place)),
-    commonPart(ruleset.exemptions, legs),
-    customPart(ruleset.custom, legs),
-  ]
-  const digests = parts.map((part) => part.digest)
-  const names = ruleset.policies.map(({ policy }) => policy)
-  const asked = [...digests, JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])]
-  return keptPart(digestOf(asked.join('\n')), () => {
+  return keptPart(keyOf(kernel)(ruleset), () => {
+    const parts = partsIn(ruleset)
+    const { interfaces } = ruleset
     const part = tablePart(TABLE, (table) => {
       for (const each of parts) table.addPart(each.part)
       for (const governed of interfaces) {
@@ -94,8 +125,29 @@ function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
     const count = parts.reduce((sum, each) => sum + each.part.commands.length, 0)
     const rest = JSON.stringify(part.commands.slice(count))
     const size = parts.reduce((sum, each) => sum + each.size, rest.length)
+    const digests = parts.map(({ digest }) => digest)
     return { part, digest: digestOf([...digests, rest].join('\n')), size }
   })
+}
+
+/** Says all that a body follows from. Of that, and not of the body, there is one for each ruleset. */
+const keyOf: (kernel: KernelAbilities) => (ruleset: Ruleset) => string = once((kernel) =>
+  once((ruleset) => {
+    const { policies, interfaces, ungoverned, logDrops } = ruleset
+    const digests = partsIn(ruleset).map(({ digest }) => digest)
+    const names = policies.map(({ policy }) => policy)
+    const rest = JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])
+    return digestOf([...digests, rest].join('\n'))
+  }),
+)
+
+function partsIn({ policies, interfaces, exemptions, custom }: Ruleset): readonly PrintedPart[] {
+  const legs: readonly Leg[] = interfaces.some(judgesReplies) ? ['original', 'reply'] : ['original']
+  return [
+    ...policies.map((policy, place) => policyPart(policy, legs, place)),
+    commonPart(exemptions, legs),
+    customPart(custom, legs),
+  ]
 }
 
 /** For the comment at the interface's rules. */

@@ -9,11 +9,17 @@ import { LITTLE, openQuickSocket } from './netfilter-socket.ts'
 export function readCookie(libc: Libc): bigint | undefined {
   const fd = openQuickSocket(libc)
   if (fd < 0) return undefined
+  const cookie = readCookieBy(libc, fd)
+  libc.close(fd)
+  return cookie
+}
+
+/** Of the namespace in which that socket, of whatever kind, was opened. */
+export function readCookieBy(libc: Libc, fd: number): bigint | undefined {
   const value = new DataView(new ArrayBuffer(8))
   const length = new DataView(new ArrayBuffer(4))
   length.setUint32(0, value.byteLength, LITTLE)
   const told = libc.getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, bytesOf(value), bytesOf(length)) === 0
-  libc.close(fd)
   return told ? value.getBigUint64(0, LITTLE) : undefined
 }
 

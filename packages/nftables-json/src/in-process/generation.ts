@@ -3,47 +3,41 @@
  * The kernel answers within the call that asks, so nothing here waits.
  */
 
-import type { GenerationResult } from '../worker/messages.ts'
 import type { LateClose } from './late-close.ts'
 import type { Libc } from './libc.ts'
 import { LITTLE, openNetfilterSocket } from './netfilter-socket.ts'
 
-/** Of the thread's namespace of the moment. */
-export function readGeneration(libc: Libc, late: LateClose): GenerationResult {
+/** Of the thread's namespace of the moment; undefined where it cannot be told. */
+export function readGeneration(libc: Libc, late: LateClose): number | undefined {
   const fd = openNetfilterSocket(libc)
-  if (fd < 0) return { kind: 'failed', reason: `socket: ${libc.lastError()}` }
-  const id = exchange(libc, fd)
+  if (fd < 0) return undefined
+  const id = readGenerationBy(libc, fd)
   late.add(fd)
-  return typeof id === 'number' ? { kind: 'generation', id } : { kind: 'failed', reason: `GETGEN: ${id}` }
+  return id
 }
 
-/** The generation, or what went wrong. */
-function exchange(libc: Libc, fd: number): number | string {
-  if (libc.send(fd, QUESTION, QUESTION.length, 0) < 0) return `send: ${libc.lastError()}`
+/** Of the namespace in which that netlink socket of netfilter was opened, which has no answer waiting to be read. */
+export function readGenerationBy(libc: Libc, fd: number): number | undefined {
+  if (libc.send(fd, QUESTION, QUESTION.length, 0) < 0) return undefined
   const answer = new Uint8Array(512)
   const length = libc.recv(fd, answer, answer.length, MSG_DONTWAIT)
-  if (length < 0) return `recv: ${libc.lastError()}`
-  return parse(new DataView(answer.buffer, 0, length))
+  return length < 0 ? undefined : parse(new DataView(answer.buffer, 0, length))
 }
 
 /** nlmsghdr (16 bytes), nfgenmsg (4), then attributes, each filled up to 4 bytes. */
-function parse(answer: DataView): number | string {
-  if (answer.byteLength < HEADERS) return 'a short answer'
-  const type = answer.getUint16(4, LITTLE)
-  if (type === NLMSG_ERROR) return `error ${-answer.getInt32(16, LITTLE)}`
-  if (type !== NFT_MSG_NEWGEN) return `an answer of type ${type}`
+function parse(answer: DataView): number | undefined {
+  if (answer.byteLength < HEADERS || answer.getUint16(4, LITTLE) !== NFT_MSG_NEWGEN) return undefined
   for (let at = HEADERS; at + 8 <= answer.byteLength; ) {
     const length = answer.getUint16(at, LITTLE)
     if (answer.getUint16(at + 2, LITTLE) === NFTA_GEN_ID) return answer.getUint32(at + 4, false)
     at += Math.max(4, (length + 3) & ~3)
   }
-  return 'an answer without a generation'
+  return undefined
 }
 
 const HEADERS = 20
 const MSG_DONTWAIT = 0x40
 const NLM_F_REQUEST = 1
-const NLMSG_ERROR = 2
 const NFNL_SUBSYS_NFTABLES = 10 << 8
 const NFT_MSG_NEWGEN: number = NFNL_SUBSYS_NFTABLES | 15
 const NFT_MSG_GETGEN: number = NFNL_SUBSYS_NFTABLES | 16

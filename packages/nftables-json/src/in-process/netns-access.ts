@@ -38,8 +38,8 @@ export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
     const enter = netnsOfThread(libc)
     return {
       generation(netns): number | undefined {
-        const result = enter(netns, () => readGeneration(libc, late))
-        return result.kind === 'generation' ? result.id : undefined
+        const result = enter(netns, () => ({ kind: 'asked' as const, id: readGeneration(libc, late) }))
+        return result.kind === 'asked' ? result.id : undefined
       },
       cookie(netns): bigint | undefined {
         const result = enter(netns, () => ({ kind: 'asked' as const, cookie: readCookie(libc) }))

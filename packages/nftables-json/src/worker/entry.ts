@@ -4,15 +4,12 @@
  */
 import { writeFileSync } from 'node:fs'
 import { type EnterNetns, netnsOfThread } from '../in-process/enter-netns.ts'
-import { readGeneration } from '../in-process/generation.ts'
 import { LateClose } from '../in-process/late-close.ts'
-import { type Libc, loadLibc } from '../in-process/libc.ts'
+import { loadLibc } from '../in-process/libc.ts'
 import { loadLibnftables, type RunCommand } from './libnftables.ts'
 import type { Answer, Greeting, Job } from './messages.ts'
 
 type Native = {
-  readonly libc: Libc
-  readonly late: LateClose
   readonly runCommand: RunCommand
   readonly within: EnterNetns
 }
@@ -55,15 +52,13 @@ async function load(): Promise<Native | string> {
     const libc = loadLibc(koffi)
     const late = new LateClose(libc)
     const runCommand = loadLibnftables(koffi, libc, late)
-    return { libc, late, runCommand, within: netnsOfThread(libc) }
+    return { runCommand, within: netnsOfThread(libc) }
   } catch (error) {
     return String(error)
   }
 }
 
 /** Throws only where there is no way back into the own namespace, which ends the process. */
-function answer({ libc, late, runCommand, within }: Native, job: Job): Answer {
-  if (job.kind === 'command') return within(job.netns, () => runCommand(job))
-  const results = job.netns.map((path) => within(path, () => readGeneration(libc, late)))
-  return { kind: 'generations', results }
+function answer({ runCommand, within }: Native, job: Job): Answer {
+  return within(job.netns, () => runCommand(job))
 }

@@ -2,21 +2,30 @@
  * What `nftables-json/run` does by a process for each command, done by libnftables in one process that stays: a tenth of
  * the time and less. What ends libnftables (an assertion, no memory) or makes it hang costs the command it was at.
  */
-import { toJson } from '../json.ts'
 import { parseListing } from '../listing.ts'
 import type { Failed, ListResult, NetnsGone, RunOptions, RunResult, TooLarge } from '../run.ts'
 import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
-import type { Answer, GenerationResult, Job } from './messages.ts'
-import { NftProcess, type Terms } from './nft-process.ts'
+import type { Expected, Moved } from './libnftables.ts'
+import type { Answer, Job } from './messages.ts'
+import { NftProcess } from './nft-process.ts'
 
-export type { GenerationResult } from './messages.ts'
+export type { Expected, Moved } from './libnftables.ts'
 
 /**
  * As `run` takes them. A command under way, and the next one, cannot be stopped: cancelled, or too late, they may still be
  * committed.
  */
-export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'>
+export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'> & {
+  /** The transaction is run only where the namespace is just that, as the process itself finds right before (`run` only). */
+  readonly expected?: Expected | undefined
+}
+
+export type WorkerResult =
+  | Exclude<RunResult, { kind: 'done' }>
+  | Moved
+  /** `generation`: by now, where one was expected. One more than that, if nobody else has committed anything meanwhile. */
+  | { readonly kind: 'done'; readonly generation?: number }
 
 export type Opened =
   | { readonly kind: 'opened'; readonly nft: NftWorker }
@@ -41,7 +50,7 @@ export class NftWorker implements AsyncDisposable {
    * Commits the transaction, all of it or nothing. A string is a script in nft's own text, as `toText` prints it; nft's
    * text can include files, so it must come from whom you trust.
    */
-  async run(transaction: Transaction | string, options: WorkerOptions = {}): Promise<RunResult> {
+  async run(transaction: Transaction | string, options: WorkerOptions = {}): Promise<WorkerResult> {
     const where = whereOf(options)
     if (typeof transaction === 'string' && transaction.includes('\0')) {
       return { kind: 'refused', reason: `${where}: the script has a NUL, where C would end it`, stderr: '' }
@@ -49,12 +58,12 @@ export class NftWorker implements AsyncDisposable {
     const ran = await this.#command(
       typeof transaction === 'string'
         ? () => ({ grammar: 'text', input: transaction })
-        : () => ({ grammar: 'json', input: JSON.stringify(toJson(transaction.commands)) }),
+        : () => ({ grammar: 'json', input: transaction.toJSONText() }),
       options,
     )
     if (ran.kind !== 'ran') return ran
-    const { code, stderr } = ran
-    if (code === 0) return { kind: 'done' }
+    const { code, stderr, generation } = ran
+    if (code === 0) return { kind: 'done', ...(generation !== undefined && { generation }) }
     return { kind: 'refused', reason: `${where}: ${firstLine(stderr) ?? `returned ${code}`}`, stderr }
   }
 
@@ -65,7 +74,12 @@ export class NftWorker implements AsyncDisposable {
   ): Promise<Exclude<ListResult, TooLarge>> {
     const where = whereOf(options)
     const input = JSON.stringify({ nftables: [{ list: { table: { family, name } } }] })
-    const ran = await this.#command(() => ({ grammar: 'json', input }), { ...options, check: false })
+    const ran = await this.#command(() => ({ grammar: 'json', input }), {
+      ...options,
+      check: false,
+      expected: undefined,
+    })
+    if (ran.kind === 'moved') return { kind: 'failed', reason: ran.reason }
     if (ran.kind !== 'ran') return ran
     const { code, stdout, stderr } = ran
     if (code !== 0) {
@@ -79,23 +93,6 @@ export class NftWorker implements AsyncDisposable {
     }
   }
 
-  /** The ruleset's generation, which each commit in the netns changes, whoever makes it. */
-  async generation(options: Terms & { readonly netns?: string } = {}): Promise<GenerationResult> {
-    const [result] = await this.generations([options.netns], options)
-    return result ?? { kind: 'failed', reason: `${whereOf(options)}: no answer` }
-  }
-
-  /** The same for many namespaces, in their order, by one message. */
-  async generations(
-    netns: readonly (string | undefined)[],
-    terms: Terms = {},
-  ): Promise<readonly GenerationResult[]> {
-    const answer = await this.#process.ask(() => ({ kind: 'generations', netns }), terms)
-    if (answer.kind === 'generations') return answer.results
-    const reason = `libnftables: ${'reason' in answer ? answer.reason : answer.kind}`
-    return netns.map((): Failed => ({ kind: 'failed', reason }))
-  }
-
   /** The process of the moment; undefined between the end of one and the next command. */
   get pid(): number | undefined {
     return this.#process.pid
@@ -107,16 +104,12 @@ export class NftWorker implements AsyncDisposable {
   }
 
   async #command(
-    command: () => Pick<Extract<Job, { kind: 'command' }>, 'grammar' | 'input'>,
-    { netns, check = false, ...terms }: WorkerOptions,
-  ): Promise<Ran | NetnsGone | Failed> {
-    const answer = await this.#process.ask(() => ({ kind: 'command', netns, check, ...command() }), terms)
+    command: () => Pick<Job, 'grammar' | 'input'>,
+    { netns, check = false, expected, ...terms }: WorkerOptions,
+  ): Promise<Ran | Moved | NetnsGone | Failed> {
+    const answer = await this.#process.ask(() => ({ netns, check, expected, ...command() }), terms)
     if (answer.kind === 'ran') return answer
-    const reason = 'reason' in answer ? answer.reason : answer.kind
-    return {
-      kind: answer.kind === 'netns-gone' ? answer.kind : 'failed',
-      reason: `${whereOf({ netns })}: ${reason}`,
-    }
+    return { kind: answer.kind, reason: `${whereOf({ netns })}: ${answer.reason}` }
   }
 }
 

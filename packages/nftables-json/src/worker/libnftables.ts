@@ -7,6 +7,8 @@
  * socket's number is beyond what select(2) takes.
  */
 
+import { readCookieBy } from '../in-process/cookie.ts'
+import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
 import {
@@ -21,7 +23,15 @@ export type Command = {
   readonly grammar: 'json' | 'text'
   readonly input: string
   readonly check: boolean
+  /** It is run only where that is so. */
+  readonly expected?: Expected | undefined
 }
+
+/** A namespace as it was known, by its cookie and its generation (see `NetnsAccess`). */
+export type Expected = { readonly cookie: bigint; readonly generation: number }
+
+/** It is another namespace, or something was changed there, or that cannot be told: nothing was run. */
+export type Moved = { readonly kind: 'moved'; readonly reason: string }
 
 /** `code` is libnftables' own: 0 for done. */
 export type Ran = {
@@ -29,10 +39,12 @@ export type Ran = {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
+  /** By now, where one was expected; undefined where it cannot be told. */
+  readonly generation?: number | undefined
 }
 
 /** Runs a command in the thread's namespace of the moment. */
-export type RunCommand = (command: Command) => Ran | Failed
+export type RunCommand = (command: Command) => Ran | Moved | Failed
 
 /** Throws where there is no libnftables.so.1. */
 export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunCommand {
@@ -45,21 +57,42 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
       late.add(first)
       isTried = true
     }
-    const context = openContext(library, libc, late)
-    if (typeof context !== 'bigint') return context
+    const opened = openContext(library, libc, late)
+    if ('kind' in opened) return opened
+    const { context, socket } = opened
     try {
-      return runIn(library, context, command)
+      const { expected } = command
+      if (expected === undefined) return runIn(library, context, command)
+      const moved = socket === undefined ? 'its socket is not known' : movedFrom(expected, libc, socket)
+      if (moved !== undefined || socket === undefined) return { kind: 'moved', reason: moved ?? '' }
+      const ran = runIn(library, context, command)
+      return { ...ran, generation: readGenerationBy(libc, socket) }
     } finally {
       library.free(context)
     }
   }
 }
 
+/** Why the socket's namespace is not as expected; undefined: it is. */
+function movedFrom(expected: Expected, libc: Libc, socket: number): string | undefined {
+  if (readCookieBy(libc, socket) !== expected.cookie) return 'it is another network namespace'
+  const generation = readGenerationBy(libc, socket)
+  return generation === expected.generation
+    ? undefined
+    : `it is in generation ${generation} and not ${expected.generation}`
+}
+
 /** A pointer, as koffi has them. */
 type Context = bigint
 
+type Opened = {
+  readonly context: Context
+  /** Its own, while it is open; undefined where it is not known which it is. */
+  readonly socket: number | undefined
+}
+
 /** The context, its socket held by a second descriptor: so `free` is not what closes it, and does not wait. */
-function openContext(library: Library, libc: Libc, late: LateClose): Context | Failed {
+function openContext(library: Library, libc: Libc, late: LateClose): Opened | Failed {
   // Without a socket libnftables would end the process. Its own gets the number that was free just now,
   const probe = openQuickSocket(libc)
   if (probe < 0) return { kind: 'failed', reason: `socket: ${libc.lastError()}` }
@@ -69,8 +102,9 @@ function openContext(library: Library, libc: Libc, late: LateClose): Context | F
   }
   const context = library.create(NFT_CTX_DEFAULT)
   // unless another thread was faster; then `free` closes it, and may wait.
-  if (isNetfilterSocket(libc, probe)) late.add(duplicate(libc, probe))
-  return context
+  const socket = isNetfilterSocket(libc, probe) ? probe : undefined
+  if (socket !== undefined) late.add(duplicate(libc, socket))
+  return { context, socket }
 }
 
 function runIn(library: Library, context: Context, { grammar, input, check }: Command): Ran {

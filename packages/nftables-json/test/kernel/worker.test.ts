@@ -1,9 +1,10 @@
 /** What libnftables in a process that stays does to a ruleset: the same as nft by a process, and nothing elsewhere. */
 import { readdir, readlink, rm, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { type NetnsAccess, openNetnsAccess } from '../../src/in-process/netns-access.ts'
 import { accept, type ListedTable, match, payload, setRef, Transaction, toText } from '../../src/index.ts'
 import { run } from '../../src/run.ts'
-import { NftWorker } from '../../src/worker/index.ts'
+import { type Expected, NftWorker } from '../../src/worker/index.ts'
 import { HOLDERS, RULES, TABLE, tableHolding, tableWith } from '../constructs.ts'
 import { scratchNetns } from './scratch.ts'
 
@@ -13,6 +14,7 @@ const netns = scratch.path
 
 const notANetns = `/run/njson-worker-file-${process.pid}`
 let nft: NftWorker
+const access: NetnsAccess = (await openNetnsAccess()) ?? expect.fail('no access')
 
 beforeAll(async () => {
   const opened = await NftWorker.open()
@@ -162,14 +164,13 @@ describe('a netns', () => {
   ])('that is %s is gone', async (_, path) => {
     expect(await nft.run(small(), { netns: path })).toMatchObject({ kind: 'netns-gone' })
     expect(await nft.listTable(TABLE, { netns: path })).toMatchObject({ kind: 'netns-gone' })
-    expect(await nft.generation({ netns: path })).toMatchObject({ kind: 'netns-gone' })
   })
 
   test('is left after each command, whatever came of it', async () => {
     const own = await readlink('/proc/self/ns/net')
     for (const job of [small(), impossible(), 'nonsense']) await nft.run(job, { netns })
     await nft.run(small(), { netns: notANetns })
-    await nft.generations([netns, notANetns, other.path])
+    await nft.run(small(), { netns, expected: { cookie: 1n, generation: 1 } })
     for (const process of ['self', nft.pid]) {
       const threads = await readdir(`/proc/${process}/task`)
       const after = threads.map((thread) => readlink(`/proc/${process}/task/${thread}/ns/net`))
@@ -178,30 +179,43 @@ describe('a netns', () => {
   })
 
   test('that is not named is the own one of the process', async () => {
-    const [unnamed, own, elsewhere] = await nft.generations([undefined, '/proc/self/ns/net', netns])
+    const [unnamed, own] = await Promise.all(
+      [{}, { netns: '/proc/self/ns/net' }].map((where) => nft.listTable(TABLE, where)),
+    )
     expect(unnamed).toEqual(own)
-    expect(unnamed).not.toEqual(elsewhere)
   })
 })
 
-describe('the generation', () => {
-  test('changes with each commit, of whomever, and with nothing else', async () => {
-    const before = await nft.generation({ netns })
-    await nft.listTable(TABLE, { netns })
-    await nft.run(small(), { netns, check: true })
-    await nft.run(impossible(), { netns })
-    await nft.run(small(), { netns: other.path })
-    expect(await nft.generation({ netns })).toEqual(before)
+describe('what is expected of a netns', () => {
+  const known = (path = netns): Expected => ({
+    cookie: access.cookie(path) ?? expect.fail('no cookie'),
+    generation: access.generation(path) ?? expect.fail('no generation'),
+  })
+
+  test('is held against it right before, and its generation told right after', async () => {
     await nft.run(small(), { netns })
-    const then = await nft.generation({ netns })
-    expect(then).not.toEqual(before)
-    await scratch.nft(['add', 'table', 'inet', 'second'])
-    const last = await nft.generation({ netns })
-    expect(last).not.toEqual(then)
-    expect(await nft.generations([netns, notANetns, netns])).toEqual([
-      last,
-      { kind: 'netns-gone', reason: `setns to ${notANetns}: EINVAL` },
-      last,
-    ])
+    const before = known()
+    const done = await nft.run(small(), { netns, expected: before })
+    expect(done).toEqual({ kind: 'done', generation: before.generation + 1 })
+    expect(known()).toEqual({ ...before, generation: before.generation + 1 })
+    const refused = await nft.run(impossible(), { netns, expected: known() })
+    expect(refused).toMatchObject({ kind: 'refused' })
+  })
+
+  test.each([
+    ['after a commit of somebody else', async () => await scratch.nft(['add', 'table', 'inet', 'second'])],
+    ['in another namespace', undefined],
+  ])('is not so %s, and nothing is run', async (_, happens) => {
+    await nft.run(small(), { netns })
+    // Both in one generation: the number alone does not tell them apart.
+    for (const path of [netns, other.path]) await nft.run(small(), { netns: path })
+    const expected =
+      happens === undefined ? { ...known(other.path), generation: known().generation } : known()
+    await happens?.()
+    const before = await listedByProcess(scratch)
+    const third = new Transaction()
+    third.addTable({ family: 'inet', name: 'third' })
+    expect(await nft.run(third, { netns, expected })).toMatchObject({ kind: 'moved' })
+    expect(await listedByProcess(scratch)).toEqual(before)
   })
 })

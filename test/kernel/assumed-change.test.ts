@@ -1,0 +1,165 @@
+/**
+ * A change from what was written last, in a namespace at which nobody looks before: libnftables' process does, in the same
+ * step. Whatever somebody else has done there meanwhile, the rules are those that should stand.
+ */
+import { execa } from 'execa'
+import { sameTable } from 'nftables-json'
+import { listTable } from 'nftables-json/run'
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { hostView } from '../../src/apply/netns/cri-host.ts'
+import { type KernelView, openKernelView } from '../../src/apply/netns/kernel.ts'
+import { annotationLocator } from '../../src/apply/netns/locate.ts'
+import { ownerBy } from '../../src/apply/netns/search-owner.ts'
+import { netnsTarget } from '../../src/apply/netns-target.ts'
+import { nftablesBackend, nftablesBackendBy } from '../../src/apply/nftables-backend.ts'
+import { openLibrary } from '../../src/apply/nftables-library.ts'
+import { type RunTransaction, runByProcess } from '../../src/apply/nftables-write.ts'
+import type { Target } from '../../src/apply/reconciler.ts'
+import type { Compilation, PodTarget } from '../../src/compile/compilation.ts'
+import type { NamespacedName } from '../../src/compile/model.ts'
+import { printNftables } from '../../src/compile/nftables/printer.ts'
+import { TABLE } from '../../src/compile/nftables/table.ts'
+import { makeUnderNumber, netnsNumber } from '../lab/netns-number.ts'
+import { networkObject, policyObject } from '../manifests.ts'
+import { clusterOf, compileAll } from '../product.ts'
+
+const NAME = `mnpd-assumed-${process.pid}`
+const PATH = `/run/netns/${NAME}`
+const KEY = 'x/a' as NamespacedName
+const { signal } = new AbortController()
+
+const failures: string[] = []
+const library = openLibrary((reason) => failures.push(reason))
+afterAll(async () => {
+  await library[Symbol.asyncDispose]()
+})
+
+const addLinks = async (): Promise<unknown> =>
+  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
+const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
+const nft = async (script: string): Promise<unknown> =>
+  await execa('ip', ['netns', 'exec', NAME, 'nft', '-f', '-'], { input: script })
+
+beforeEach(async () => {
+  failures.splice(0)
+  await execa('ip', ['netns', 'add', NAME])
+  await addLinks()
+})
+afterEach(async () => {
+  await remove().catch(() => undefined)
+})
+
+/** One pod, and a policy that lets in so many blocks. */
+function allowing(blocks: number): Compilation {
+  const status = JSON.stringify([{ name: 'x/red', interface: 'net1' }])
+  const annotations = { 'k8s.v1.cni.cncf.io/network-status': status, 'multi-networkpolicyd/netns': PATH }
+  const pod = { kind: 'Pod', metadata: { name: 'a', namespace: 'x', annotations }, spec: { containers: [] } }
+  const from = Array.from({ length: blocks }, (_, n) => ({ ipBlock: { cidr: `198.51.${n * 2}.0/24` } }))
+  const policy = policyObject('x', 'some', 'red', { podSelector: {}, ingress: [{ from }] })
+  return compileAll(clusterOf([networkObject('x', 'red'), pod, policy]), ['macvlan'])
+}
+
+const kernel = (await openKernelView()) ?? expect.fail('no view of the kernel')
+
+interface Watched {
+  readonly target: Target<PodTarget>
+  /** How often the kernel was looked at. */
+  looks: number
+  compilation: Compilation
+}
+
+function watched(run: RunTransaction): Watched {
+  const view: KernelView = {
+    ...kernel,
+    generation(netns) {
+      all.looks += 1
+      return kernel.generation(netns)
+    },
+  }
+  const all: Watched = {
+    looks: 0,
+    compilation: allowing(0),
+    target: netnsTarget({
+      locator: annotationLocator({
+        view: hostView(''),
+        localPods: () => [],
+        ownerOf: ownerBy([nftablesBackend]),
+      }),
+      backend: nftablesBackendBy(run),
+      others: [],
+      compilation: () => all.compilation,
+      kernel: view,
+    }),
+  }
+  return all
+}
+
+/** Writes the rules of that compilation, and has them stand. */
+async function enforce(all: Watched, compilation: Compilation): Promise<void> {
+  all.compilation = compilation
+  const target = compilation.targets.get(KEY) ?? expect.fail('no target')
+  expect(await all.target.update(KEY, target, signal)).toMatchObject({ kind: 'done' })
+  const listed = await listTable(TABLE, { netns: PATH })
+  const { table } = printNftables(compilation.rulesetOf(target.pod))
+  if (listed.kind !== 'listed' || table === undefined) throw new Error(`it is ${listed.kind}`)
+  expect(sameTable(listed.listing.tables[0] ?? expect.fail('no table'), table)).toBe(true)
+}
+
+test('nobody looks where nothing happened, from change to change', async () => {
+  const all = watched(library.run)
+  await enforce(all, allowing(1))
+  all.looks = 0
+  for (const blocks of [2, 12, 14, 3]) await enforce(all, allowing(blocks))
+  expect(all.looks).toBe(0)
+  expect(failures).toEqual([])
+})
+
+const OURS = `${TABLE.family} ${TABLE.name}`
+
+describe.each([2, 12])('to %i blocks', (blocks) => {
+  test.each<readonly [string, () => Promise<unknown>]>([
+    ['our table was deleted', async () => await nft(`delete table ${OURS}`)],
+    ['our table was emptied', async () => await nft(`flush table ${OURS}`)],
+    ['a rule was added', async () => await nft(`insert rule ${OURS} interface-net1-ingress accept`)],
+    [
+      'what is to be written was written',
+      async () => await nft(`add chain ${OURS} policy-0-ingress; flush chain ${OURS} policy-0-ingress`),
+    ],
+    ['a table of somebody else’s came', async () => await nft('add table ip other')],
+    [
+      'the namespace was made anew under its number',
+      async () => {
+        const number = await netnsNumber(NAME)
+        await remove()
+        // Somebody else may have the number by now: it is another namespace all the same.
+        if (!(await makeUnderNumber(NAME, number))) await execa('ip', ['netns', 'add', NAME])
+        await addLinks()
+      },
+    ],
+  ])('%s', async (_, happens) => {
+    const all = watched(library.run)
+    await enforce(all, allowing(1))
+    await happens()
+    await enforce(all, allowing(blocks))
+    await enforce(all, allowing(blocks + 1))
+    expect(failures).toEqual([])
+  })
+})
+
+test('somebody writes between the two transactions of a change', async () => {
+  let ran = 0
+  const all = watched(async (transaction, place) => {
+    ran += 1
+    if (ran === 3) await nft(`insert rule ${OURS} interface-net1-ingress accept`)
+    return await library.run(transaction, place)
+  })
+  await enforce(all, allowing(1))
+  await enforce(all, allowing(12))
+  expect(ran).toBeGreaterThanOrEqual(3)
+  await enforce(all, allowing(2))
+})
+
+test('without the library nothing is assumed', async () => {
+  const all = watched(runByProcess)
+  for (const blocks of [1, 2, 12]) await enforce(all, allowing(blocks))
+})
