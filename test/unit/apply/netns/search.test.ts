@@ -1,10 +1,5 @@
 import { expect, test } from 'vitest'
-import {
-  isAttached,
-  isRealMac,
-  type LinkTable,
-  tellsOfAny,
-} from '../../../../src/apply/netns/search-links.ts'
+import { isAttached, isRealMac, tellsOfAny } from '../../../../src/apply/netns/search-links.ts'
 import { podOf } from '../../../../src/apply/netns/search-processes.ts'
 import { type Address, parseAddress } from '../../../../src/compile/address.ts'
 import type { Attachment } from '../../../../src/compile/model.ts'
@@ -37,7 +32,7 @@ function address(text: string): Address {
   return parsed
 }
 
-const links: LinkTable = new Map([
+const links = new Map([
   ['lo', { mac: '00:00:00:00:00:00', addresses: new Set([address('127.0.0.1')]) }],
   ['net1', { mac: '02:00:00:00:00:01', addresses: new Set(['10.1.0.2', 'fd00::2'].map(address)) }],
 ])
