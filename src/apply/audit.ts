@@ -6,7 +6,6 @@ import type { Backend, Printed, RuleCounter } from './backend.ts'
 import { withdrawn } from './claims.ts'
 import { readDump } from './dump-files.ts'
 import { directoryName } from './dumps.ts'
-import { linksReader } from './netns/links.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 
 export interface Difference {
@@ -92,7 +91,6 @@ async function readStanding(pod: Pod, options: AuditOptions): Promise<Standing> 
     listed === undefined ? new Map() : backend.governedBy(listed),
     pod,
     netns,
-    linksReader(undefined),
     signal,
   )
   const attachments = [...pod.attachments, ...(lost?.attachments ?? [])]

@@ -94,8 +94,8 @@ export type WriteOutcome =
       /** The generation by now, where it is known without another look. */
       readonly generation?: number | undefined
     }
-  /** It was not as expected: nothing was written, but for `commits` transactions of several. */
-  | { readonly kind: 'moved'; readonly commits: number }
+  /** It was not as expected: nothing was written, but for `commits` transactions of several, where that is certain. */
+  | { readonly kind: 'moved'; readonly commits: number | undefined }
   | Extract<Outcome, { kind: 'failed' }>
 
 export type Found<Listed> =

@@ -6,7 +6,7 @@ import { contestedInterfaces } from '../compile/contested.ts'
 import type { Attachment, NamespacedName, Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
 import type { Backend, Governed } from './backend.ts'
-import type { Links, ReadLinks } from './netns/links.ts'
+import { type Links, readLinks } from './netns/links.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { unmet } from './unmet.ts'
 
@@ -29,7 +29,6 @@ export async function withdrawn(
   governed: Governed,
   pod: Pod,
   netns: OpenNetns,
-  readLinks: ReadLinks,
   signal: AbortSignal,
 ): Promise<Withdrawn | undefined> {
   const missing = [...governed].flatMap(([name, networks]) =>
@@ -74,7 +73,6 @@ export async function mismatches(
   pod: Pod,
   netns: OpenNetns,
   by: Backend<unknown>['name'],
-  readLinks: ReadLinks,
   signal: AbortSignal,
 ): Promise<string | undefined> {
   const governed = new Set(ruleset?.interfaces.map(({ name }) => name))

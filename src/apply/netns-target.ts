@@ -15,7 +15,6 @@ import type { DropLog } from './drop-log.ts'
 import { LargeListings } from './listing-bounds.ts'
 import { cookieOf, instanceOf } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
-import { linksReader } from './netns/links.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
 import { keepDirections } from './open-connections.ts'
@@ -94,7 +93,6 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   const { backend } = options
   const written = new Map<string, Written>()
   const others = new OtherBackends(options)
-  const readLinks = linksReader(options.kernel?.access)
   const large = new LargeListings(options.now ?? (() => performance.now()))
 
   /** What stands, but for what was too large to be listed a while ago. */
@@ -130,7 +128,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if (known?.alone !== true || known.stood === undefined || cookie === undefined) return undefined
     const ruleset = rulesetOf(pod)
     if (backend.checks !== true || ruleset === known.ruleset) return undefined
-    if ((await withdrawn(known.governed, pod, netns, readLinks, signal)) !== undefined) return undefined
+    if ((await withdrawn(known.governed, pod, netns, signal)) !== undefined) return undefined
     const printed = backend.print(ruleset)
     if (printed.digest === known.digest) return undefined
     // From here on it is not known what stands, until the backend says that all of it does, or nothing.
@@ -166,7 +164,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const owner = await otherOwner(options, backend, found, netns, nameOf(pod), signal)
     if (owner !== undefined) return failed(owner)
     const before = untouched ? undefined : await governedBefore(found, pod, netns, signal)
-    const lost = await withdrawn(known?.governed ?? before ?? new Map(), pod, netns, readLinks, signal)
+    const lost = await withdrawn(known?.governed ?? before ?? new Map(), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
     const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
     const alone =
@@ -268,8 +266,8 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   }
 
   /**
-   * What the annotation tells and the netns does not have. Rules go first: it is looked at when they were there already, and
-   * again only when the annotation changed or was found wrong.
+   * What the annotation tells and the netns does not have. It costs a process, and rules go first: it is looked at when
+   * the rules were there already, and again only when the annotation changed or was found wrong.
    */
   async function lookAt(
     pod: Pod,
@@ -280,7 +278,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   ): Promise<string | undefined> {
     const asBefore = known?.attachments === pod.attachments && known.mismatch === undefined
     if (known?.digest !== digest || asBefore) return known?.mismatch
-    return await mismatches(rulesetOf(pod), pod, netns, backend.name, readLinks, signal)
+    return await mismatches(rulesetOf(pod), pod, netns, backend.name, signal)
   }
 
   async function remove(key: string, signal: AbortSignal): Promise<Outcome> {
@@ -304,14 +302,13 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     if ((await otherOwner(options, backend, found, netns, nameOf(pod), signal)) !== undefined) return DONE
     if (found.kind === 'failed' && found.tooLarge !== true) return failed(found.reason)
     if (found.kind === 'absent' && options.kernel?.isUntouched(netns) !== true) {
-      const before = await governedBefore(found, pod, netns, signal)
-      const lost = await withdrawn(before, pod, netns, readLinks, signal)
+      const lost = await withdrawn(await governedBefore(found, pod, netns, signal), pod, netns, signal)
       // Another backend's rules go once ours stand.
       if (lost !== undefined) return remarked(await update(key, { pod, ruleset: undefined }, signal))
     }
     const left = await others.clear(pod, netns, signal)
     if (found.kind === 'absent' || left !== undefined) return left === undefined ? DONE : failed(left)
-    const lost = await withdrawn(governedIn(found), pod, netns, readLinks, signal)
+    const lost = await withdrawn(governedIn(found), pod, netns, signal)
     const printed = backend.print(rulesetOf(lost === undefined ? pod : withAttachments(pod, lost)))
     const wrote = printed.isThere(found) ? DONE : await printed.write(netns, signal, { found })
     const outcome = wrote.kind === 'done' ? DONE : unwritten(wrote)

@@ -20,7 +20,7 @@ export function cniDirectories(flags: FlagValues): { readonly bin: string; reado
 }
 
 export interface OpenGateOptions
-  extends Pick<GateOptions, 'podOf' | 'isAsDesired' | 'readPod' | 'readLinks' | 'announce' | 'signal'> {
+  extends Pick<GateOptions, 'podOf' | 'isAsDesired' | 'readPod' | 'announce' | 'signal'> {
   readonly clock: Clock
   readonly log: { info(fields: object, text: string): void; error(fields: object, text: string): void }
   /** Whether new pods wait may be otherwise than before. */

@@ -1,7 +1,6 @@
 /** How pods' network namespaces are found, from the flags. */
 import type { NetnsAccess } from 'nftables-json/netns'
 import { type HostView, hostView } from '../apply/netns/cri-host.ts'
-import { linksReader } from '../apply/netns/links.ts'
 import { annotationLocator, type NetnsLocator, noLocator } from '../apply/netns/locate.ts'
 import type { SearchingLocator } from '../apply/netns/search-locator.ts'
 import type { Compilation } from '../compile/compilation.ts'
@@ -98,7 +97,7 @@ async function openRuntime(
   const ownerOf = ownerBy([backends.backend, ...backends.others])
   return (targets, access) => {
     const localPods = () => [...targets().values()].map(({ pod }) => pod)
-    const search = netnsSearch({ view, localPods, ownerOf, readLinks: linksReader(access) })
+    const search = netnsSearch({ view, localPods, ownerOf })
     return searchingLocator({ runtime, view, search, access })
   }
 }

@@ -7,7 +7,6 @@ import { IssueEvents } from '../apply/issue-events.ts'
 import { hostView } from '../apply/netns/cri-host.ts'
 import type { GateOptions } from '../apply/netns/gate.ts'
 import { openKernelView } from '../apply/netns/kernel.ts'
-import { linksReader } from '../apply/netns/links.ts'
 import { netnsTarget } from '../apply/netns-target.ts'
 import { probeNode } from '../apply/node-probe.ts'
 import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
@@ -177,7 +176,6 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
         daemon.hurry(name)
       },
       onChange: () => daemon.noteNode(),
-      readLinks: linksReader(kernel?.access),
       clock: systemClock,
       log,
       signal: stop.signal,

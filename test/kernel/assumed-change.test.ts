@@ -14,7 +14,7 @@ import { netnsTarget } from '../../src/apply/netns-target.ts'
 import { nftablesBackend, nftablesBackendBy } from '../../src/apply/nftables-backend.ts'
 import { openLibrary } from '../../src/apply/nftables-library.ts'
 import { type RunTransaction, runByProcess } from '../../src/apply/nftables-write.ts'
-import type { Target } from '../../src/apply/reconciler.ts'
+import type { Outcome, Target } from '../../src/apply/reconciler.ts'
 import type { Compilation, PodTarget } from '../../src/compile/compilation.ts'
 import type { NamespacedName } from '../../src/compile/model.ts'
 import { printNftables } from '../../src/compile/nftables/printer.ts'
@@ -25,7 +25,7 @@ import { clusterOf, compileAll } from '../product.ts'
 
 const NAME = `mnpd-assumed-${process.pid}`
 const PATH = `/run/netns/${NAME}`
-const KEY = 'x/a' as NamespacedName
+const KEY: NamespacedName = 'x/a'
 const { signal } = new AbortController()
 
 const failures: string[] = []
@@ -36,27 +36,32 @@ afterAll(async () => {
 
 const addLinks = async (): Promise<unknown> =>
   await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
+const make = async (): Promise<void> => {
+  await execa('ip', ['netns', 'add', NAME])
+  await addLinks()
+}
 const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
 const nft = async (script: string): Promise<unknown> =>
   await execa('ip', ['netns', 'exec', NAME, 'nft', '-f', '-'], { input: script })
 
 beforeEach(async () => {
   failures.splice(0)
-  await execa('ip', ['netns', 'add', NAME])
-  await addLinks()
+  await make()
 })
 afterEach(async () => {
   await remove().catch(() => undefined)
 })
 
-/** One pod, and a policy that lets in so many blocks. */
-function allowing(blocks: number): Compilation {
+/** One pod, or two that both say the namespace is theirs, and a policy that lets in so many blocks. */
+function allowing(blocks: number, names: readonly string[] = ['a']): Compilation {
   const status = JSON.stringify([{ name: 'x/red', interface: 'net1' }])
   const annotations = { 'k8s.v1.cni.cncf.io/network-status': status, 'multi-networkpolicyd/netns': PATH }
-  const pod = { kind: 'Pod', metadata: { name: 'a', namespace: 'x', annotations }, spec: { containers: [] } }
+  const pods = names.map((name) => ({
+    ...{ kind: 'Pod', metadata: { name, namespace: 'x', annotations }, spec: { containers: [] } },
+  }))
   const from = Array.from({ length: blocks }, (_, n) => ({ ipBlock: { cidr: `198.51.${n * 2}.0/24` } }))
   const policy = policyObject('x', 'some', 'red', { podSelector: {}, ingress: [{ from }] })
-  return compileAll(clusterOf([networkObject('x', 'red'), pod, policy]), ['macvlan'])
+  return compileAll(clusterOf([networkObject('x', 'red'), ...pods, policy]), ['macvlan'])
 }
 
 const kernel = (await openKernelView()) ?? expect.fail('no view of the kernel')
@@ -94,11 +99,15 @@ function watched(run: RunTransaction): Watched {
   return all
 }
 
-/** Writes the rules of that compilation, and has them stand. */
-async function enforce(all: Watched, compilation: Compilation): Promise<void> {
+async function update(all: Watched, compilation: Compilation, key = KEY): Promise<Outcome> {
   all.compilation = compilation
-  const target = compilation.targets.get(KEY) ?? expect.fail('no target')
-  expect(await all.target.update(KEY, target, signal)).toMatchObject({ kind: 'done' })
+  return await all.target.update(key, compilation.targets.get(key) ?? expect.fail('no target'), signal)
+}
+
+/** Writes the rules of that compilation, and has them stand. */
+async function enforce(all: Watched, compilation: Compilation, key = KEY): Promise<void> {
+  expect(await update(all, compilation, key)).toMatchObject({ kind: 'done' })
+  const target = compilation.targets.get(key) ?? expect.fail('no target')
   const listed = await listTable(TABLE, { netns: PATH })
   const { table } = printNftables(compilation.rulesetOf(target.pod))
   if (listed.kind !== 'listed' || table === undefined) throw new Error(`it is ${listed.kind}`)
@@ -157,6 +166,36 @@ test('somebody writes between the two transactions of a change', async () => {
   await enforce(all, allowing(12))
   expect(ran).toBeGreaterThanOrEqual(3)
   await enforce(all, allowing(2))
+})
+
+describe('the process fails', () => {
+  let fails = false
+  const failing: RunTransaction = async (transaction, place) => {
+    if (!fails) return await library.run(transaction, place)
+    fails = false
+    return { kind: 'failed', reason: 'made up' }
+  }
+
+  test('and the rules are right all the same', async () => {
+    const all = watched(failing)
+    await enforce(all, allowing(1))
+    fails = true
+    await enforce(all, allowing(2))
+    await enforce(all, allowing(3))
+  })
+
+  test('where the namespace is another pod’s by now, and that one’s rules stay', async () => {
+    const all = watched(failing)
+    await enforce(all, allowing(1, ['a', 'b']))
+    await remove()
+    await make()
+    await enforce(watched(library.run), allowing(2, ['a', 'b']), 'x/b')
+    fails = true
+    const outcome = await update(all, allowing(3, ['a', 'b']))
+    expect(fails).toBe(false)
+    expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining('that of pod x/b') })
+    expect((await execa('ip', ['netns', 'exec', NAME, 'nft', 'list', 'ruleset'])).stdout).toContain('pod x/b')
+  })
 })
 
 test('without the library nothing is assumed', async () => {

@@ -3,13 +3,13 @@
  * with bytes that are no UTF-8 are left out, since no JSON can tell of them.
  */
 import fc from 'fast-check'
-import { openNetnsAccess } from 'nftables-json/netns'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../src/apply/backend.ts'
 import { iptablesBackend } from '../../src/apply/iptables-backend.ts'
 import { hostView } from '../../src/apply/netns/cri-host.ts'
-import { linksReader } from '../../src/apply/netns/links.ts'
+import { readLinks } from '../../src/apply/netns/links.ts'
 import { type OpenNetns, openNetns } from '../../src/apply/netns/open-netns.ts'
+import { listLinks } from '../../src/apply/netns/search-links.ts'
 import { nftablesBackend } from '../../src/apply/nftables-backend.ts'
 import type { NamespacedName } from '../../src/compile/model.ts'
 import { Lab } from '../lab/lab.ts'
@@ -80,9 +80,9 @@ test('links are listed whatever they are called', async () => {
   for (const [n, name] of names.entries())
     await pod.run(['ip', 'link', 'add', 'name', name, 'type', 'veth', 'peer', 'name', `peer${n}`])
   await using netns = await open(pod)
-  const access = (await openNetnsAccess()) ?? expect.fail('no access')
-  for (const by of [access, undefined])
-    expect([...(await linksReader(by)(netns, signal)).keys()]).toEqual(expect.arrayContaining(names))
+  expect([...(await readLinks(netns, signal)).keys()]).toEqual(expect.arrayContaining(names))
+  const [links] = await listLinks([netns.path], signal)
+  expect([...(links?.keys() ?? [])]).toEqual(expect.arrayContaining(names))
   for (const n of names.keys()) await pod.run(['ip', 'link', 'delete', `peer${n}`])
   await lab.removePod(pod)
 })

@@ -13,7 +13,6 @@ import {
   installGatePlugin,
   removeGatePlugin,
 } from '../../src/apply/netns/gate-plugin.ts'
-import { linksReader } from '../../src/apply/netns/links.ts'
 import type { Pod } from '../../src/compile/model.ts'
 import { isUnreadable } from '../../src/watch/parse/metadata.ts'
 import { parsePod } from '../../src/watch/parse/pod.ts'
@@ -97,7 +96,6 @@ function openGate() {
   const gate = new Gate({
     directory,
     view: hostView(''),
-    readLinks: linksReader(undefined),
     podOf: () => {
       looks += 1
       return state.pod

@@ -19,15 +19,13 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import type { NamespacedName, Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
-import type { KernelLink, Links, ReadLinks } from './links.ts'
 import { openNetns } from './open-netns.ts'
-import { isRealMac } from './search-links.ts'
+import { isRealMac, type Link, type LinkTable, listLinks } from './search-links.ts'
 
 export interface GateOptions {
   /** Made where it is not there; as this process can open it. */
   readonly directory: string
   readonly view: HostView
-  readonly readLinks: ReadLinks
   /** A pod of this node, governed or not, as last compiled. */
   readonly podOf: (name: NamespacedName) => Pod | undefined
   /** What is desired of the pod now stands, or nothing is desired. */
@@ -43,7 +41,7 @@ interface Request {
   readonly name: NamespacedName
   readonly uid: string
   /** Those that are to be told of. */
-  readonly links: Links
+  readonly links: LinkTable
 }
 
 /** How often it is looked without a word from anybody, ms. */
@@ -114,7 +112,7 @@ export class Gate {
   }
 
   async #read(id: string): Promise<Request | 'unreadable'> {
-    const { directory, view, readLinks, announce, signal } = this.#options
+    const { directory, view, announce, signal } = this.#options
     const [path = '', args = ''] = (
       await readFile(join(directory, `${id}.request`), 'utf8').catch(() => '')
     ).split('\n')
@@ -128,9 +126,9 @@ export class Gate {
     await using netns = located.netns
     const name: NamespacedName = `${namespace}/${podName}`
     await announce(name, uid, resolved)
-    const there = await readLinks(netns, signal).catch(() => undefined)
-    if (there === undefined) return 'unreadable'
-    const links = [...there].filter(([link, { mac }]) => link !== 'eth0' && isRealMac(mac))
+    const [table] = await listLinks([netns.path], signal)
+    if (table === undefined) return 'unreadable'
+    const links = [...table].filter(([link, { mac }]) => link !== 'eth0' && isRealMac(mac))
     return { name, uid, links: new Map(links) }
   }
 
@@ -158,11 +156,7 @@ function toldBy(pod: Pod | undefined): unknown {
  * Whether network-status tells of just that link, and not only of one of that name. One of the cluster's network (a primary
  * network of the pod's own, beside eth0) is told of by name.
  */
-function tellsOf(
-  { attachments, defaultInterfaces }: Pod,
-  name: string,
-  { mac, addresses }: KernelLink,
-): boolean {
+function tellsOf({ attachments, defaultInterfaces }: Pod, name: string, { mac, addresses }: Link): boolean {
   const told = attachments.filter((each) => each.interface === name)
   const isTold = told.some((each) =>
     each.mac === undefined

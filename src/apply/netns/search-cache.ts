@@ -5,9 +5,9 @@
  */
 import { basename } from 'node:path'
 import type { HostView } from './cri-host.ts'
-import type { Links, ReadLinks } from './links.ts'
 import type { NamedNetns } from './netns-directory.ts'
-import { identityText, openNetns } from './open-netns.ts'
+import { identityText, type OpenNetns, openNetns } from './open-netns.ts'
+import { type LinkTable, listLinks } from './search-links.ts'
 
 /** While a namespace is that young its interfaces are still being made, ms. */
 const YOUNG_MS = 60_000
@@ -23,7 +23,7 @@ interface Known {
   readonly firstSeen: number
   /** When it was last listed. */
   listed: number
-  links: Links | undefined
+  links: LinkTable | undefined
   /** Some search took it for a pod's as it is. */
   matched: boolean
 }
@@ -33,7 +33,6 @@ export interface SearchCacheOptions {
   /** Those of which the runtime has said whose they are: they are not searched. */
   readonly told: () => Iterable<NamedNetns>
   readonly view: HostView
-  readonly readLinks: ReadLinks
   /** ms, monotonic. */
   readonly now: () => number
 }
@@ -49,7 +48,7 @@ export class SearchCache {
   }
 
   /** The namespaces that are there now, of which the runtime has not told, and whose links are as asked. */
-  async matching(fits: (links: Links) => boolean, signal: AbortSignal): Promise<readonly NamedNetns[]> {
+  async matching(fits: (links: LinkTable) => boolean, signal: AbortSignal): Promise<readonly NamedNetns[]> {
     for (const round of ['young', 'all'] as const) {
       await this.#refresh(round, signal)
       const found = this.#untold().filter(({ links }) => links !== undefined && fits(links))
@@ -95,14 +94,20 @@ export class SearchCache {
 
   /** Through files that are held open meanwhile: a path may come to mean another namespace. */
   async #list(due: readonly Known[], now: number, signal: AbortSignal): Promise<void> {
-    const { view, readLinks } = this.#options
+    await using held = new AsyncDisposableStack()
+    const open: { readonly known: Known; readonly netns: OpenNetns }[] = []
     for (const known of due) {
+      const located = await openNetns(known.netns.path, this.#options.view, known.netns.identity)
       known.links = undefined
-      const located = await openNetns(known.netns.path, view, known.netns.identity)
-      if (located.kind !== 'found') continue
-      await using netns = located.netns
+      if (located.kind === 'found') open.push({ known, netns: held.use(located.netns) })
+    }
+    const tables = await listLinks(
+      open.map(({ netns }) => netns.path),
+      signal,
+    )
+    for (const [index, { known }] of open.entries()) {
+      known.links = tables[index]
       known.listed = now
-      known.links = await readLinks(netns, signal).catch(() => undefined)
     }
   }
 }

@@ -27,11 +27,10 @@
  */
 import { type NamespacedName, nameOf, type Pod } from '../../compile/model.ts'
 import type { HostView } from './cri-host.ts'
-import { type Links, linksReader, type ReadLinks } from './links.ts'
 import { listNamespaces, type NamedNetns, NETNS_DIRECTORIES } from './netns-directory.ts'
 import { identityText, type Located, type OpenNetns, openNetns } from './open-netns.ts'
 import { SearchCache } from './search-cache.ts'
-import { isAttached, isRealMac, tellsOfAny } from './search-links.ts'
+import { isAttached, isRealMac, type LinkTable, listLinks, tellsOfAny } from './search-links.ts'
 import { openNetnsOfProcesses } from './search-processes.ts'
 
 /** Whose rules stand in a namespace: `none` where none do, or they do not say. */
@@ -42,8 +41,6 @@ export interface SearchOptions {
   /** The pods of this node, governed or not: who else may claim a namespace. */
   readonly localPods: () => Iterable<Pod>
   readonly ownerOf: (netns: OpenNetns, pod: Pod, signal: AbortSignal) => Promise<Owner>
-  /** By a process of `ip` where it is not told. */
-  readonly readLinks?: ReadLinks
   /** On the node. */
   readonly directories?: readonly string[]
   /** ms, monotonic. */
@@ -64,13 +61,11 @@ export interface NetnsSearch {
 
 export function netnsSearch(options: SearchOptions): NetnsSearch {
   const { view, directories = NETNS_DIRECTORIES, now = () => performance.now() } = options
-  const { readLinks = linksReader(undefined) } = options
   const told = new Map<string, NamedNetns>()
   const cache = new SearchCache({
     list: () => listNamespaces(view, directories),
     told: () => told.values(),
     view,
-    readLinks,
     now,
   })
   const announced = new Map<string, NamedNetns>()
@@ -90,7 +85,7 @@ export function netnsSearch(options: SearchOptions): NetnsSearch {
     const mine = told.get(keyOf(pod))
     const before = mine && (await look(mine, pod, claim.attachments, signal))
     if (before?.kind === 'found') return before
-    const fits = (links: Links): boolean => claim.attachments.every((each) => isAttached(each, links))
+    const fits = (links: LinkTable): boolean => claim.attachments.every((each) => isAttached(each, links))
     const [candidate, second] = await cache.matching(fits, signal)
     if (candidate === undefined) return refuse('no network namespace has the interfaces of network-status')
     if (second !== undefined)
@@ -126,8 +121,8 @@ export function netnsSearch(options: SearchOptions): NetnsSearch {
     const known = others.find((each) => toldId(each) === netns.id)
     if (known !== undefined)
       return `the container runtime has said that it is the one of pod ${nameOf(known)}`
-    const [links, owner] = await Promise.all([
-      readLinks(netns, signal).catch(() => undefined),
+    const [[links], owner] = await Promise.all([
+      listLinks([netns.path], signal),
       options.ownerOf(netns, pod, signal),
     ])
     if (links === undefined || !attachments.every((each) => isAttached(each, links)))

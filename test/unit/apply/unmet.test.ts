@@ -1,13 +1,13 @@
 /** What the rules in a pod do not meet, from what the kernel's tool prints of its links. */
 import { expect, test } from 'vitest'
 import { abilitiesOf } from '../../../src/apply/kernel-abilities.ts'
-import { parsePrintedLinks } from '../../../src/apply/netns/links.ts'
+import { parseKernelLinks } from '../../../src/apply/netns/links.ts'
 import { unmet } from '../../../src/apply/unmet.ts'
 import { NO_CUSTOM_RULES } from '../../../src/compile/custom/rules.ts'
 import { printNftables } from '../../../src/compile/nftables/printer.ts'
 import { NO_EXEMPTIONS, type Ruleset } from '../../../src/compile/ruleset.ts'
 
-/** As `ip -json -details address show` of iproute2 6.1 prints them, shortened. */
+/** As `ip -json -details link show` of iproute2 6.1 prints them, shortened. */
 const PRINTED = JSON.stringify([
   { ifname: 'lo', address: '00:00:00:00:00:00' },
   {
@@ -54,7 +54,7 @@ function governing(direction: 'ingress' | 'egress'): Ruleset {
 }
 
 test('ipvlan of mode l3s is told by both backends, a VRF where iptables cannot tell it apart', () => {
-  const links = parsePrintedLinks(PRINTED)
+  const links = parseKernelLinks(PRINTED)
   const l3s = /^ingress by net1 is not enforced because it is an ipvlan of mode l3s/
   const able = { slaves: true }
   expect(unmet(governing('ingress'), links, 'nftables', able)).toEqual([expect.stringMatching(l3s)])
@@ -65,7 +65,7 @@ test('ipvlan of mode l3s is told by both backends, a VRF where iptables cannot t
 })
 
 test('what goes out meets the rules on every kind of link', () => {
-  expect(unmet(governing('egress'), parsePrintedLinks(PRINTED), 'iptables')).toEqual([])
+  expect(unmet(governing('egress'), parseKernelLinks(PRINTED), 'iptables')).toEqual([])
 })
 
 test('before Linux 5.6 nftables has no rule for it either, and the Issue', () => {
@@ -73,7 +73,7 @@ test('before Linux 5.6 nftables has no rule for it either, and the Issue', () =>
     ['4.18.0-553.el8', '5.5.19', '5.6.0-rc1', '5.10.0', '6.1.0-56-amd64', '10.0'].map(abilitiesOf),
   ).toEqual([false, false, true, true, true, true].map((slaves) => ({ slaves })))
   const kernel = abilitiesOf('4.18.0-553.el8')
-  expect(unmet(governing('ingress'), parsePrintedLinks(PRINTED), 'nftables', kernel)).toContainEqual(
+  expect(unmet(governing('ingress'), parseKernelLinks(PRINTED), 'nftables', kernel)).toContainEqual(
     expect.stringMatching(/^ingress by net3 is not enforced .*Linux 5.6/),
   )
   expect(JSON.stringify(printNftables(governing('ingress'), kernel).transaction)).not.toContain('sdif')

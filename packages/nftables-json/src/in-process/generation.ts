@@ -6,7 +6,6 @@
 import type { LateClose } from './late-close.ts'
 import type { Libc } from './libc.ts'
 import { LITTLE, openNetfilterSocket } from './netfilter-socket.ts'
-import { attributesIn, HEADER, MSG_DONTWAIT, messagesIn, NLM_F_REQUEST, viewOf } from './netlink.ts'
 
 /** Of the thread's namespace of the moment; undefined where it cannot be told. */
 export function readGeneration(libc: Libc, late: LateClose): number | undefined {
@@ -22,18 +21,23 @@ export function readGenerationBy(libc: Libc, fd: number): number | undefined {
   if (libc.send(fd, QUESTION, QUESTION.length, 0) < 0) return undefined
   const answer = new Uint8Array(512)
   const length = libc.recv(fd, answer, answer.length, MSG_DONTWAIT)
-  return length < 0 ? undefined : parse(answer.subarray(0, length))
+  return length < 0 ? undefined : parse(new DataView(answer.buffer, 0, length))
 }
 
-function parse(answer: Uint8Array): number | undefined {
-  const [message] = messagesIn(answer)
-  if (message?.type !== NFT_MSG_NEWGEN) return undefined
-  const id = attributesIn(message.body.subarray(NFGENMSG)).get(NFTA_GEN_ID)
-  return id?.length === 4 ? viewOf(id).getUint32(0, false) : undefined
+/** nlmsghdr (16 bytes), nfgenmsg (4), then attributes, each filled up to 4 bytes. */
+function parse(answer: DataView): number | undefined {
+  if (answer.byteLength < HEADERS || answer.getUint16(4, LITTLE) !== NFT_MSG_NEWGEN) return undefined
+  for (let at = HEADERS; at + 8 <= answer.byteLength; ) {
+    const length = answer.getUint16(at, LITTLE)
+    if (answer.getUint16(at + 2, LITTLE) === NFTA_GEN_ID) return answer.getUint32(at + 4, false)
+    at += Math.max(4, (length + 3) & ~3)
+  }
+  return undefined
 }
 
-/** struct nfgenmsg. */
-const NFGENMSG = 4
+const HEADERS = 20
+const MSG_DONTWAIT = 0x40
+const NLM_F_REQUEST = 1
 const NFNL_SUBSYS_NFTABLES = 10 << 8
 const NFT_MSG_NEWGEN: number = NFNL_SUBSYS_NFTABLES | 15
 const NFT_MSG_GETGEN: number = NFNL_SUBSYS_NFTABLES | 16
@@ -42,9 +46,9 @@ const NFTA_GEN_ID = 1
 const QUESTION: Uint8Array = question()
 
 function question(): Uint8Array {
-  const bytes = new Uint8Array(HEADER + NFGENMSG)
+  const bytes = new Uint8Array(HEADERS)
   const view = new DataView(bytes.buffer)
-  view.setUint32(0, bytes.length, LITTLE)
+  view.setUint32(0, HEADERS, LITTLE)
   view.setUint16(4, NFT_MSG_GETGEN, LITTLE)
   view.setUint16(6, NLM_F_REQUEST, LITTLE)
   return bytes

@@ -1,15 +1,10 @@
-/** Sockets in a namespace: netlink's of netfilter, ours and the one that libnftables opens and does not tell of; and quick ones. */
+/** Netlink sockets of netfilter: ours, and the one that libnftables opens and does not tell of. */
 import { endianness } from 'node:os'
 import type { Libc } from './libc.ts'
 
 /** A raw one, in the thread's namespace of the moment; -1 for an error. */
 export function openNetfilterSocket(libc: Libc): number {
   return libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
-}
-
-/** The same of rtnetlink. */
-export function openRouteSocket(libc: Libc): number {
-  return libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE)
 }
 
 /** One that is closed without a wait, whatever is going on in its namespace; -1 for an error. */
@@ -39,7 +34,6 @@ const LENGTH_OF_INT = LITTLE ? [4, 0, 0, 0] : [0, 0, 0, 4]
 
 const AF_UNIX = 1
 const AF_NETLINK = 16
-const NETLINK_ROUTE = 0
 const NETLINK_NETFILTER = 12
 const SOCK_DGRAM = 2
 const SOCK_RAW = 3

@@ -7,10 +7,8 @@ import { netnsOfThread } from './enter-netns.ts'
 import { readGeneration } from './generation.ts'
 import { LateClose } from './late-close.ts'
 import { loadLibc } from './libc.ts'
-import { type NetnsLink, readLinks } from './links.ts'
 import { bindNflog, type Listener } from './nflog.ts'
 
-export type { NetnsLink } from './links.ts'
 export type { Listener, LoggedPacket, LoggedPackets } from './nflog.ts'
 
 /** Each takes the path of a network namespace, and throws only if there is no way back, which must end the process. */
@@ -19,8 +17,6 @@ export interface NetnsAccess {
   generation(netns: string): number | undefined
   /** A number that no other namespace has or will have, whatever its inode; undefined where it cannot be told (Linux 5.14). */
   cookie(netns: string): bigint | undefined
-  /** Its interfaces, in some 0.2 ms; why not, where they cannot be read. @param mostBytes of what the kernel tells of them */
-  links(netns: string, mostBytes: number): readonly NetnsLink[] | string
   /** Does the work there; it must be synchronous. Undefined where the namespace cannot be entered. */
   within<Result>(netns: string, work: () => Result): Result | undefined
   /** Hears what `log group N` sends there; why it cannot, where it cannot: a group has one listener. */
@@ -48,10 +44,6 @@ export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
       cookie(netns): bigint | undefined {
         const result = enter(netns, () => ({ kind: 'asked' as const, cookie: readCookie(libc) }))
         return result.kind === 'asked' ? result.cookie : undefined
-      },
-      links(netns, mostBytes): readonly NetnsLink[] | string {
-        const result = enter(netns, () => ({ kind: 'read' as const, links: readLinks(libc, mostBytes) }))
-        return result.kind === 'read' ? result.links : result.reason
       },
       within<Result>(netns: string, work: () => Result): Result | undefined {
         const result = enter(netns, () => ({ kind: 'worked' as const, value: work() }))

@@ -5,7 +5,6 @@
 import type { Failed } from '../run.ts'
 import type { Libc } from './libc.ts'
 import { LITTLE, openNetfilterSocket } from './netfilter-socket.ts'
-import { aligned, attributesIn, MSG_DONTWAIT, messagesIn, NLM_F_REQUEST, textOf } from './netlink.ts'
 
 /** What one `log` statement sent of one packet. */
 export interface LoggedPacket {
@@ -63,7 +62,7 @@ function bind(libc: Libc, fd: number, group: number): string | undefined {
 
 /** nlmsghdr, nfgenmsg with the group as its resource, one attribute; the kernel is asked to acknowledge. */
 function configMessage(group: number, attribute: number, value: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(24 + aligned(value.length))
+  const bytes = new Uint8Array(24 + ((value.length + 3) & ~3))
   const view = new DataView(bytes.buffer)
   view.setUint32(0, bytes.length, LITTLE)
   view.setUint16(4, NFULNL_MSG_CONFIG, LITTLE)
@@ -84,7 +83,7 @@ function listener(libc: Libc, fd: number): Listener {
       for (let reads = 0; reads < MOST_READS; reads += 1) {
         const length = libc.recv(fd, buffer, buffer.length, MSG_DONTWAIT)
         if (length <= 0) break
-        for (const attributes of packetsIn(buffer.subarray(0, length))) {
+        for (const attributes of messagesIn(buffer.subarray(0, length))) {
           if (packets.length < most) packets.push(packetOf(attributes))
           else more += 1
         }
@@ -100,18 +99,32 @@ function listener(libc: Libc, fd: number): Listener {
 /** A flood must not hold the caller up; the rest is read the next time, or lost. */
 const MOST_READS = 100
 
-/** The attributes of each packet's message: one datagram can hold several. */
-function* packetsIn(bytes: Uint8Array): Generator<ReadonlyMap<number, Uint8Array>> {
-  for (const { type, body } of messagesIn(bytes))
-    if (type === NFULNL_MSG_PACKET) yield attributesIn(body.subarray(NFGENMSG))
+/** The attributes of each message: one datagram can hold several. */
+function* messagesIn(bytes: Uint8Array): Generator<Uint8Array> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at = 0; at + 20 <= bytes.length; ) {
+    const length = view.getUint32(at, LITTLE)
+    if (length < 20 || at + length > bytes.length) break
+    if (view.getUint16(at + 4, LITTLE) === NFULNL_MSG_PACKET) yield bytes.subarray(at + 20, at + length)
+    at += (length + 3) & ~3
+  }
 }
 
-function packetOf(attributes: ReadonlyMap<number, Uint8Array>): LoggedPacket {
-  return {
-    prefix: textOf(attributes.get(NFULA_PREFIX) ?? new Uint8Array()),
-    payload: attributes.get(NFULA_PAYLOAD)?.slice() ?? new Uint8Array(),
-    hook: attributes.get(NFULA_PACKET_HDR)?.[2],
+function packetOf(attributes: Uint8Array): LoggedPacket {
+  const view = new DataView(attributes.buffer, attributes.byteOffset, attributes.byteLength)
+  let [prefix, payload] = ['', new Uint8Array()]
+  let hook: number | undefined
+  for (let at = 0; at + 4 <= attributes.length; ) {
+    const length = view.getUint16(at, LITTLE)
+    if (length < 4 || at + length > attributes.length) break
+    const value = attributes.subarray(at + 4, at + length)
+    const type = view.getUint16(at + 2, LITTLE) & 0x3fff
+    if (type === NFULA_PACKET_HDR) hook = value[2]
+    if (type === NFULA_PREFIX) prefix = new TextDecoder().decode(value).replace(/\0.*$/s, '')
+    if (type === NFULA_PAYLOAD) payload = value.slice()
+    at += (length + 3) & ~3
   }
+  return { prefix, payload, hook }
 }
 
 const NFNL_SUBSYS_ULOG = 4 << 8
@@ -125,6 +138,6 @@ const NFULNL_COPY_PACKET = 2
 const NFULA_PACKET_HDR = 1
 const NFULA_PAYLOAD = 9
 const NFULA_PREFIX = 10
+const NLM_F_REQUEST = 1
 const NLM_F_ACK = 4
-/** struct nfgenmsg. */
-const NFGENMSG = 4
+const MSG_DONTWAIT = 0x40

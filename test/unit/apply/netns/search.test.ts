@@ -1,5 +1,10 @@
 import { expect, test } from 'vitest'
-import { isAttached, isRealMac, tellsOfAny } from '../../../../src/apply/netns/search-links.ts'
+import {
+  isAttached,
+  isRealMac,
+  type LinkTable,
+  tellsOfAny,
+} from '../../../../src/apply/netns/search-links.ts'
 import { podOf } from '../../../../src/apply/netns/search-processes.ts'
 import { type Address, parseAddress } from '../../../../src/compile/address.ts'
 import type { Attachment } from '../../../../src/compile/model.ts'
@@ -32,7 +37,7 @@ function address(text: string): Address {
   return parsed
 }
 
-const links = new Map([
+const links: LinkTable = new Map([
   ['lo', { mac: '00:00:00:00:00:00', addresses: new Set([address('127.0.0.1')]) }],
   ['net1', { mac: '02:00:00:00:00:01', addresses: new Set(['10.1.0.2', 'fd00::2'].map(address)) }],
 ])
