@@ -110,36 +110,43 @@ class Print implements Printed {
   }
 }
 
+/** What a body follows from, as a digest. Of that, and not of the body, there is one for each ruleset. */
+const keys: (kernel: KernelAbilities) => WeakMap<Ruleset, string> = once(() => new WeakMap())
+
 /** All but who has it; pods of a kind have the same. */
 function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
-  return keptPart(keyOf(kernel)(ruleset), () => {
-    const parts = partsIn(ruleset)
-    const { interfaces } = ruleset
-    const part = tablePart(TABLE, (table) => {
-      for (const each of parts) table.addPart(each.part)
-      for (const governed of interfaces) {
-        for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
-      }
-      printHooks(table, ruleset, kernel)
-    })
-    const count = parts.reduce((sum, each) => sum + each.part.commands.length, 0)
-    const rest = JSON.stringify(part.commands.slice(count))
-    const size = parts.reduce((sum, each) => sum + each.size, rest.length)
-    const digests = parts.map(({ digest }) => digest)
-    return { part, digest: digestOf([...digests, rest].join('\n')), size }
-  })
+  const known = keys(kernel).get(ruleset)
+  // What is large is not kept, and is not to be printed twice.
+  const printed = known === undefined ? partsIn(ruleset) : undefined
+  const key = known ?? keyOf(ruleset, kernel, printed ?? [])
+  keys(kernel).set(ruleset, key)
+  return keptPart(key, () => printBody(ruleset, kernel, printed ?? partsIn(ruleset)))
 }
 
-/** Says all that a body follows from. Of that, and not of the body, there is one for each ruleset. */
-const keyOf: (kernel: KernelAbilities) => (ruleset: Ruleset) => string = once((kernel) =>
-  once((ruleset) => {
-    const { policies, interfaces, ungoverned, logDrops } = ruleset
-    const digests = partsIn(ruleset).map(({ digest }) => digest)
-    const names = policies.map(({ policy }) => policy)
-    const rest = JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])
-    return digestOf([...digests, rest].join('\n'))
-  }),
-)
+function keyOf(
+  { policies, interfaces, ungoverned, logDrops }: Ruleset,
+  kernel: KernelAbilities,
+  parts: readonly PrintedPart[],
+): string {
+  const names = policies.map(({ policy }) => policy)
+  const rest = JSON.stringify([names, interfaces, ungoverned, logDrops, kernel])
+  return digestOf([...parts.map(({ digest }) => digest), rest].join('\n'))
+}
+
+function printBody(ruleset: Ruleset, kernel: KernelAbilities, parts: readonly PrintedPart[]): PrintedPart {
+  const part = tablePart(TABLE, (table) => {
+    for (const each of parts) table.addPart(each.part)
+    for (const governed of ruleset.interfaces) {
+      for (const direction of DIRECTIONS) printInterface(table, ruleset, governed, direction, kernel)
+    }
+    printHooks(table, ruleset, kernel)
+  })
+  const count = parts.reduce((sum, each) => sum + each.part.commands.length, 0)
+  const rest = JSON.stringify(part.commands.slice(count))
+  const size = parts.reduce((sum, each) => sum + each.size, rest.length)
+  const digests = parts.map(({ digest }) => digest)
+  return { part, digest: digestOf([...digests, rest].join('\n')), size }
+}
 
 function partsIn({ policies, interfaces, exemptions, custom }: Ruleset): readonly PrintedPart[] {
   const legs: readonly Leg[] = interfaces.some(judgesReplies) ? ['original', 'reply'] : ['original']
