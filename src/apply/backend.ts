@@ -2,6 +2,7 @@
  * How one kind of rules stands in a network namespace: what `netns-target` needs of nftables and of iptables, and all that
  * differs between them.
  */
+import type { Expected as ExpectedNetns } from 'nftables-json/worker'
 import type { StandingNetworks } from '../compile/governed-record.ts'
 import type { NamespacedName } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
@@ -78,10 +79,8 @@ export interface Known<Listed> {
   readonly expected?: Expected | undefined
 }
 
-/** A namespace as it was known, by its cookie and its generation; see `KernelView`. */
-export interface Expected {
-  readonly cookie: bigint
-  readonly generation: number
+/** A namespace as it was known. */
+export interface Expected extends ExpectedNetns {
   /** Nobody has looked by now: who cannot tell writes nothing either. */
   readonly isAssumed: boolean
 }

@@ -20,11 +20,11 @@ import type { NamespacedName } from '../../src/compile/model.ts'
 import { printNftables } from '../../src/compile/nftables/printer.ts'
 import { TABLE } from '../../src/compile/nftables/table.ts'
 import { makeUnderNumber, netnsNumber } from '../lab/netns-number.ts'
+import { OneNetns } from '../lab/one-netns.ts'
 import { networkObject, policyObject } from '../manifests.ts'
 import { clusterOf, compileAll } from '../product.ts'
 
-const NAME = `mnpd-assumed-${process.pid}`
-const PATH = `/run/netns/${NAME}`
+const one = new OneNetns(`mnpd-assumed-${process.pid}`)
 const KEY: NamespacedName = 'x/a'
 const { signal } = new AbortController()
 
@@ -34,34 +34,23 @@ afterAll(async () => {
   await library[Symbol.asyncDispose]()
 })
 
-const addLinks = async (): Promise<unknown> =>
-  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
-const make = async (): Promise<void> => {
-  await execa('ip', ['netns', 'add', NAME])
-  await addLinks()
-}
-const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
-const nft = async (script: string): Promise<unknown> =>
-  await execa('ip', ['netns', 'exec', NAME, 'nft', '-f', '-'], { input: script })
+const nft = async (script: string): Promise<unknown> => await one.inside(['nft', '-f', '-'], script)
 
 beforeEach(async () => {
   failures.splice(0)
-  await make()
+  await one.make()
 })
 afterEach(async () => {
-  await remove().catch(() => undefined)
+  await one.remove().catch(() => undefined)
 })
 
 /** One pod, or two that both say the namespace is theirs, and a policy that lets in so many blocks. */
 function allowing(blocks: number, names: readonly string[] = ['a']): Compilation {
-  const status = JSON.stringify([{ name: 'x/red', interface: 'net1' }])
-  const annotations = { 'k8s.v1.cni.cncf.io/network-status': status, 'multi-networkpolicyd/netns': PATH }
-  const pods = names.map((name) => ({
-    ...{ kind: 'Pod', metadata: { name, namespace: 'x', annotations }, spec: { containers: [] } },
-  }))
   const from = Array.from({ length: blocks }, (_, n) => ({ ipBlock: { cidr: `198.51.${n * 2}.0/24` } }))
   const policy = policyObject('x', 'some', 'red', { podSelector: {}, ingress: [{ from }] })
-  return compileAll(clusterOf([networkObject('x', 'red'), ...pods, policy]), ['macvlan'])
+  return compileAll(clusterOf([networkObject('x', 'red'), ...names.map((name) => one.pod(name)), policy]), [
+    'macvlan',
+  ])
 }
 
 const kernel = (await openKernelView()) ?? expect.fail('no view of the kernel')
@@ -108,7 +97,7 @@ async function update(all: Watched, compilation: Compilation, key = KEY): Promis
 async function enforce(all: Watched, compilation: Compilation, key = KEY): Promise<void> {
   expect(await update(all, compilation, key)).toMatchObject({ kind: 'done' })
   const target = compilation.targets.get(key) ?? expect.fail('no target')
-  const listed = await listTable(TABLE, { netns: PATH })
+  const listed = await listTable(TABLE, { netns: one.path })
   const { table } = printNftables(compilation.rulesetOf(target.pod))
   if (listed.kind !== 'listed' || table === undefined) throw new Error(`it is ${listed.kind}`)
   expect(sameTable(listed.listing.tables[0] ?? expect.fail('no table'), table)).toBe(true)
@@ -138,11 +127,11 @@ describe.each([2, 12])('to %i blocks', (blocks) => {
     [
       'the namespace was made anew under its number',
       async () => {
-        const number = await netnsNumber(NAME)
-        await remove()
+        const number = await netnsNumber(one.name)
+        await one.remove()
         // Somebody else may have the number by now: it is another namespace all the same.
-        if (!(await makeUnderNumber(NAME, number))) await execa('ip', ['netns', 'add', NAME])
-        await addLinks()
+        if (!(await makeUnderNumber(one.name, number))) await execa('ip', ['netns', 'add', one.name])
+        await one.addLinks()
       },
     ],
   ])('%s', async (_, happens) => {
@@ -187,14 +176,14 @@ describe('the process fails', () => {
   test('where the namespace is another pod’s by now, and that one’s rules stay', async () => {
     const all = watched(failing)
     await enforce(all, allowing(1, ['a', 'b']))
-    await remove()
-    await make()
+    await one.remove()
+    await one.make()
     await enforce(watched(library.run), allowing(2, ['a', 'b']), 'x/b')
     fails = true
     const outcome = await update(all, allowing(3, ['a', 'b']))
     expect(fails).toBe(false)
     expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining('that of pod x/b') })
-    expect((await execa('ip', ['netns', 'exec', NAME, 'nft', 'list', 'ruleset'])).stdout).toContain('pod x/b')
+    expect(await one.inside(['nft', 'list', 'ruleset'])).toContain('pod x/b')
   })
 })
 

@@ -2,7 +2,6 @@
  * A namespace that is made anew under the number of the one before, as the target sees it: nothing that was known of that one
  * counts, on a kernel that tells its cookie, on an older one, and where nothing can be asked without a process.
  */
-import { execa } from 'execa'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Backend } from '../../src/apply/backend.ts'
 import { iptablesBackend } from '../../src/apply/iptables-backend.ts'
@@ -16,36 +15,23 @@ import type { Target } from '../../src/apply/reconciler.ts'
 import type { Compilation, PodTarget } from '../../src/compile/compilation.ts'
 import type { NamespacedName } from '../../src/compile/model.ts'
 import { makeUnderNumber, netnsNumber } from '../lab/netns-number.ts'
+import { OneNetns } from '../lab/one-netns.ts'
 import { networkObject, policyObject } from '../manifests.ts'
 import { clusterOf, compileAll } from '../product.ts'
 
-const NAME = `mnpd-identity-${process.pid}`
-const PATH = `/run/netns/${NAME}`
+const one = new OneNetns(`mnpd-identity-${process.pid}`)
 const KEY = 'x/a' as NamespacedName
 const { signal } = new AbortController()
 
-const addLinks = async (): Promise<unknown> =>
-  await execa('ip', ['-n', NAME, 'link', 'add', 'net1', 'type', 'veth', 'peer', 'name', 'other'])
-const make = async (): Promise<void> => {
-  await execa('ip', ['netns', 'add', NAME])
-  await addLinks()
-}
-const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', NAME])
-const inside = async (...command: string[]): Promise<string> =>
-  (await execa('ip', ['netns', 'exec', NAME, ...command])).stdout
-
-beforeEach(make)
+beforeEach(() => one.make())
 afterEach(async () => {
-  await remove().catch(() => undefined)
+  await one.remove().catch(() => undefined)
 })
 
 /** One pod, governed by one policy. */
 function compiled(): Compilation {
-  const status = JSON.stringify([{ name: 'x/red', interface: 'net1' }])
-  const annotations = { 'k8s.v1.cni.cncf.io/network-status': status, 'multi-networkpolicyd/netns': PATH }
-  const pod = { kind: 'Pod', metadata: { name: 'a', namespace: 'x', annotations }, spec: { containers: [] } }
   const policy = policyObject('x', 'deny', 'red', { podSelector: {} })
-  return compileAll(clusterOf([networkObject('x', 'red'), pod, policy]), ['macvlan'])
+  return compileAll(clusterOf([networkObject('x', 'red'), one.pod('a'), policy]), ['macvlan'])
 }
 
 interface Watched {
@@ -92,22 +78,22 @@ describe.each<Backend<unknown>>([nftablesBackend, iptablesBackend()])('$name', (
     const isMadeAnew = async (): Promise<boolean> => {
       await update()
       await update()
-      const number = await netnsNumber(NAME)
-      generation = kernel.access.generation(PATH)
-      await remove()
-      return await makeUnderNumber(NAME, number)
+      const number = await netnsNumber(one.name)
+      generation = kernel.access.generation(one.path)
+      await one.remove()
+      return await makeUnderNumber(one.name, number)
     }
     // Where somebody else got the number, from the beginning.
     while (!(await isMadeAnew())) {
-      await make()
+      await one.make()
       ;({ target, said } = targetOf(backend, view, compilation))
     }
-    await addLinks()
+    await one.addLinks()
     // As init containers may: what is known would be as that of before.
-    for (let n = 0; (kernel.access.generation(PATH) ?? 0) < (generation ?? 0); n += 1)
-      await inside('nft', 'add', 'table', 'ip', `x${n}`)
+    for (let n = 0; (kernel.access.generation(one.path) ?? 0) < (generation ?? 0); n += 1)
+      await one.inside(['nft', 'add', 'table', 'ip', `x${n}`])
     await update()
-    expect(await inside(...rules[backend.name])).toContain('no policy allows it')
+    expect(await one.inside(rules[backend.name])).toContain('no policy allows it')
     expect(said).toEqual(['changed', 'changed'])
     await update()
     expect(said).toEqual(['changed', 'changed'])

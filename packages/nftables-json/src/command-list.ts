@@ -4,7 +4,7 @@ import { encodeCommand } from './json.ts'
 import type { Command } from './types.ts'
 
 export class CommandList {
-  readonly #pieces: { readonly commands: Command[] | readonly Command[]; readonly isShared: boolean }[] = []
+  readonly #pieces: { readonly commands: readonly Command[]; readonly isShared: boolean }[] = []
   /** The last piece, where it is this list's alone. */
   #own: Command[] | undefined
 

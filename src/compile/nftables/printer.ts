@@ -115,12 +115,15 @@ const keys: (kernel: KernelAbilities) => WeakMap<Ruleset, string> = once(() => n
 
 /** All but who has it; pods of a kind have the same. */
 function bodyOf(ruleset: Ruleset, kernel: KernelAbilities): PrintedPart {
-  const known = keys(kernel).get(ruleset)
+  let printed: readonly PrintedPart[] | undefined
   // What is large is not kept, and is not to be printed twice.
-  const printed = known === undefined ? partsIn(ruleset) : undefined
-  const key = known ?? keyOf(ruleset, kernel, printed ?? [])
+  const parts = (): readonly PrintedPart[] => {
+    printed ??= partsIn(ruleset)
+    return printed
+  }
+  const key = keys(kernel).get(ruleset) ?? keyOf(ruleset, kernel, parts())
   keys(kernel).set(ruleset, key)
-  return keptPart(key, () => printBody(ruleset, kernel, printed ?? partsIn(ruleset)))
+  return keptPart(key, () => printBody(ruleset, kernel, parts()))
 }
 
 function keyOf(

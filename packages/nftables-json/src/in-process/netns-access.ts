@@ -36,19 +36,14 @@ export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
     const libc = loadLibc(koffi)
     const late = new LateClose(libc, MOST_SOCKETS)
     const enter = netnsOfThread(libc)
+    const within = <Result>(netns: string, work: () => Result): Result | undefined => {
+      const result = enter(netns, () => ({ kind: 'worked' as const, value: work() }))
+      return result.kind === 'worked' ? result.value : undefined
+    }
     return {
-      generation(netns): number | undefined {
-        const result = enter(netns, () => ({ kind: 'asked' as const, id: readGeneration(libc, late) }))
-        return result.kind === 'asked' ? result.id : undefined
-      },
-      cookie(netns): bigint | undefined {
-        const result = enter(netns, () => ({ kind: 'asked' as const, cookie: readCookie(libc) }))
-        return result.kind === 'asked' ? result.cookie : undefined
-      },
-      within<Result>(netns: string, work: () => Result): Result | undefined {
-        const result = enter(netns, () => ({ kind: 'worked' as const, value: work() }))
-        return result.kind === 'worked' ? result.value : undefined
-      },
+      generation: (netns) => within(netns, () => readGeneration(libc, late)),
+      cookie: (netns) => within(netns, () => readCookie(libc)),
+      within,
       listen(netns, group): Listener | string {
         const bound = enter(netns, () => bindNflog(libc, group))
         return 'reason' in bound ? bound.reason : bound
