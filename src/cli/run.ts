@@ -40,8 +40,8 @@ const MOST_SYNC_SECONDS = 2_000_000
 
 const DAY_MS = 86_400_000
 
-/** How many pods are worked on at once: enough to keep two cores busy with processes that mostly wait. */
-const CONCURRENCY = 4
+/** How many pods are worked on at once: enough to keep two cores busy, one here and one with what writes. */
+const CONCURRENCY = 8
 
 export async function runCommand(args: readonly string[], env: Environment): Promise<number> {
   // First of all: what ends the daemon may come while it starts.

@@ -23,6 +23,15 @@ export class CommandList {
     this.#own = undefined
   }
 
+  /** Of the rules after all that is shared; undefined where one has none. */
+  get ownComments(): readonly string[] | undefined {
+    const comments = (this.#own ?? []).flatMap((command) =>
+      'add' in command && 'rule' in command.add ? [command.add.rule.comment] : [],
+    )
+    const known = comments.filter((comment) => comment !== undefined)
+    return known.length === comments.length ? known : undefined
+  }
+
   get all(): readonly Command[] {
     return this.#pieces.flatMap(({ commands }) => commands)
   }

@@ -15,8 +15,16 @@ import { checkComment } from './quotable.ts'
 import { TableHandle } from './table-handle.ts'
 import type { Command, Table, TableKey } from './types.ts'
 
+/** See `Transaction.alike`. */
+export type Alike = {
+  readonly key: string
+  /** Of the rules at the end that it shares with none. */
+  readonly comments: readonly string[]
+}
+
 export class Transaction {
-  readonly #commands = new CommandList()
+  #commands = new CommandList()
+  #key: string | undefined
 
   /** What was added so far, in order. */
   get commands(): readonly Command[] {
@@ -67,6 +75,24 @@ export class Transaction {
   /** The same as text. */
   toJSONText(): string {
     return this.#commands.text
+  }
+
+  /**
+   * The same, with a promise, by which `NftWorker` need not have libnftables work it out each time: all transactions of that
+   * key have the same commands, but for the comments of the rules at the end that they share with none, and each is run
+   * where the same stood before in all that it touches.
+   */
+  alike(key: string): Transaction {
+    const same = new Transaction()
+    same.#commands = this.#commands
+    same.#key = key
+    return same
+  }
+
+  /** What was promised; undefined: nothing was, or not all of these rules have comments. */
+  get likeness(): Alike | undefined {
+    const comments = this.#commands.ownComments
+    return this.#key === undefined || comments === undefined ? undefined : { key: this.#key, comments }
   }
 
   /**

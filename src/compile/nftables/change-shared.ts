@@ -24,16 +24,25 @@ const [MOST, LARGE] = [1_000_000, 100_000]
 const kept = new LRUCache<string, readonly Step[]>({ maxSize: MOST, maxEntrySize: LARGE })
 
 /**
- * @param stands what was printed for the pod before, and stands
+ * @param stands what was printed for the pod before, and stands; undefined: no such table
  * @param change how one gets from there to what is wanted, for this pod; that it is another one's way as well follows from
  *   the bodies
  */
 export function changeShared(
-  stands: PrintedTable,
+  stands: PrintedTable | undefined,
   wanted: PrintedTable,
   change: () => readonly Transaction[],
 ): readonly Transaction[] {
-  const key = `${numberOf(stands.body)} ${numberOf(wanted.body)}`
+  const key = `${stands === undefined ? 'nothing' : numberOf(stands.body)} ${numberOf(wanted.body)}`
+  const transactions = keptChange(key, wanted, change)
+  return transactions.map((transaction, step) => transaction.alike(`${key} ${step}`))
+}
+
+function keptChange(
+  key: string,
+  wanted: PrintedTable,
+  change: () => readonly Transaction[],
+): readonly Transaction[] {
   const known = kept.get(key)
   if (known !== undefined) return known.map((step) => transactionOf(step, wanted.says))
   const transactions = change()

@@ -41,9 +41,10 @@ export function changeTable(
   standing: ListedTable | Printed | undefined,
   printed: Printed,
 ): readonly Transaction[] {
-  if (standing === undefined || !('says' in standing)) return changeListed(standing, printed)
-  const change = (): readonly Transaction[] => changeListed(standing.table, printed)
-  return isTable(standing) && isTable(printed) ? changeShared(standing, printed, change) : change()
+  if (standing !== undefined && !('says' in standing)) return changeListed(standing, printed)
+  const change = (): readonly Transaction[] => changeListed(standing?.table, printed)
+  const isShared = isTable(printed) && (standing === undefined || isTable(standing))
+  return isShared ? changeShared(standing, printed, change) : change()
 }
 
 function isTable(printed: Printed): printed is PrintedTable {

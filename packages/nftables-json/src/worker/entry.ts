@@ -7,10 +7,12 @@ import { type EnterNetns, netnsOfThread } from '../in-process/enter-netns.ts'
 import { LateClose } from '../in-process/late-close.ts'
 import { loadLibc } from '../in-process/libc.ts'
 import { loadLibnftables, type RunCommand } from './libnftables.ts'
-import type { Answer, Greeting, Job } from './messages.ts'
+import type { Answer, Call, Greeting, Job } from './messages.ts'
+import { Replay } from './replay.ts'
 
 type Native = {
   readonly runCommand: RunCommand
+  readonly replay: Replay
   readonly within: EnterNetns
 }
 
@@ -52,13 +54,22 @@ async function load(): Promise<Native | string> {
     const libc = loadLibc(koffi)
     const late = new LateClose(libc)
     const runCommand = loadLibnftables(koffi, libc, late)
-    return { runCommand, within: netnsOfThread(libc) }
+    return { runCommand, replay: new Replay(libc, late), within: netnsOfThread(libc) }
   } catch (error) {
     return String(error)
   }
 }
 
 /** Throws only where there is no way back into the own namespace, which ends the process. */
-function answer({ runCommand, within }: Native, job: Job): Answer {
-  return within(job.netns, () => runCommand(job))
+function answer(native: Native, job: Job): Answer {
+  return native.within(job.netns, () =>
+    'again' in job ? native.replay.again(job.again, job.expected) : call(native, job),
+  )
+}
+
+function call({ runCommand, replay }: Native, { learn, ...command }: Call): Answer {
+  const ran = runCommand({ ...command, debug: learn !== undefined })
+  if (learn === undefined || ran.kind !== 'ran') return ran
+  const isLearned = replay.learn(learn, command.input, ran, command.expected)
+  return { ...ran, stdout: '', isLearned }
 }

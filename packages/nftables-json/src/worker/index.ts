@@ -6,14 +6,15 @@ import { parseListing } from '../listing.ts'
 import type { Failed, ListResult, NetnsGone, RunOptions, RunResult, TooLarge } from '../run.ts'
 import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
-import type { Expected, Moved } from './libnftables.ts'
-import type { Answer, Job } from './messages.ts'
+import type { Command, Expected, Moved, Ran } from './libnftables.ts'
+import { Likes } from './likes.ts'
+import type { Answer } from './messages.ts'
 import { NftProcess } from './nft-process.ts'
 
 export type { Expected, Moved } from './libnftables.ts'
 
 /**
- * As `run` takes them. A command under way, and the next one, cannot be stopped: cancelled, or too late, they may still be
+ * As `run` takes them. A command under way, and the next three, cannot be stopped: cancelled, or too late, they may still be
  * committed.
  */
 export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'> & {
@@ -24,8 +25,11 @@ export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'tim
 export type WorkerResult =
   | Exclude<RunResult, { kind: 'done' }>
   | Moved
-  /** `generation`: by now, where one was expected. One more than that, if nobody else has committed anything meanwhile. */
-  | { readonly kind: 'done'; readonly generation?: number }
+  /**
+   * `generation`: by now, where one was expected. One more than that, if nobody else has committed anything meanwhile.
+   * `isReplayed`: it was sent as it had been for one that is alike, without libnftables.
+   */
+  | { readonly kind: 'done'; readonly generation?: number; readonly isReplayed?: true }
 
 export type Opened =
   | { readonly kind: 'opened'; readonly nft: NftWorker }
@@ -34,6 +38,7 @@ export type Opened =
 
 export class NftWorker implements AsyncDisposable {
   readonly #process: NftProcess
+  readonly #likes = new Likes()
 
   private constructor(process: NftProcess) {
     this.#process = process
@@ -55,15 +60,19 @@ export class NftWorker implements AsyncDisposable {
     if (typeof transaction === 'string' && transaction.includes('\0')) {
       return { kind: 'refused', reason: `${where}: the script has a NUL, where C would end it`, stderr: '' }
     }
-    const ran = await this.#command(
+    const ran =
       typeof transaction === 'string'
-        ? () => ({ grammar: 'text', input: transaction })
-        : () => ({ grammar: 'json', input: transaction.toJSONText() }),
-      options,
-    )
+        ? await this.#command(() => ({ grammar: 'text', input: transaction }), options)
+        : await this.#transaction(transaction, options)
     if (ran.kind !== 'ran') return ran
-    const { code, stderr, generation } = ran
-    if (code === 0) return { kind: 'done', ...(generation !== undefined && { generation }) }
+    const { code, stderr, generation, isReplayed } = ran
+    if (code === 0) {
+      return {
+        kind: 'done',
+        ...(generation !== undefined && { generation }),
+        ...(isReplayed === true && { isReplayed }),
+      }
+    }
     return { kind: 'refused', reason: `${where}: ${firstLine(stderr) ?? `returned ${code}`}`, stderr }
   }
 
@@ -103,17 +112,43 @@ export class NftWorker implements AsyncDisposable {
     await this.#process[Symbol.asyncDispose]()
   }
 
-  async #command(
-    command: () => Pick<Job, 'grammar' | 'input'>,
-    { netns, check = false, expected, ...terms }: WorkerOptions,
-  ): Promise<Ran | Moved | NetnsGone | Failed> {
-    const answer = await this.#process.ask(() => ({ netns, check, expected, ...command() }), terms)
-    if (answer.kind === 'ran') return answer
-    return { kind: answer.kind, reason: `${whereOf({ netns })}: ${answer.reason}` }
+  async #transaction(transaction: Transaction, options: WorkerOptions): Promise<Commanded> {
+    const call = (): Text => ({ grammar: 'json', input: transaction.toJSONText() })
+    const { likeness } = transaction
+    const { netns, check, expected, ...terms } = options
+    if (likeness === undefined || expected === undefined || check === true)
+      return await this.#command(call, options)
+    const { key } = likeness
+    const where = { netns, expected }
+    const answer = await this.#process.ask(() => {
+      const way = this.#likes.way(key)
+      if (way === 'again') return { ...where, again: likeness }
+      return { ...where, check: false, learn: way === 'learn' ? likeness : undefined, ...call() }
+    }, terms)
+    if (answer.kind === 'ran' && answer.isLearned === false) this.#likes.giveUp(key)
+    if (answer.kind !== 'unknown') return commanded(answer, options)
+    this.#likes.forget(key)
+    return await this.#command(call, options)
+  }
+
+  async #command(command: () => Text, options: WorkerOptions): Promise<Commanded> {
+    const { netns, check = false, expected, ...terms } = options
+    return commanded(
+      await this.#process.ask(() => ({ netns, check, expected, ...command() }), terms),
+      options,
+    )
   }
 }
 
-type Ran = Extract<Answer, { kind: 'ran' }>
+type Text = Pick<Command, 'grammar' | 'input'>
+type Commanded = Ran | Moved | NetnsGone | Failed
+
+function commanded(answer: Answer, { netns }: WorkerOptions): Commanded {
+  if (answer.kind === 'ran') return answer
+  // Only what was asked for again can be unknown.
+  const kind = answer.kind === 'unknown' ? 'failed' : answer.kind
+  return { kind, reason: `${whereOf({ netns })}: ${answer.reason}` }
+}
 
 const ABSENT = /Error: No such file or directory$/m
 

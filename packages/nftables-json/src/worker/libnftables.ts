@@ -25,6 +25,8 @@ export type Command = {
   readonly check: boolean
   /** It is run only where that is so. */
   readonly expected?: Expected | undefined
+  /** Whether the output is to tell all that was sent, see `Batch`. */
+  readonly debug?: boolean | undefined
 }
 
 /** A namespace as it was known, by its cookie and its generation (see `NetnsAccess`). */
@@ -41,6 +43,8 @@ export type Ran = {
   readonly stderr: string
   /** By now, where one was expected; undefined where it cannot be told. */
   readonly generation?: number | undefined
+  /** Not by libnftables. */
+  readonly isReplayed?: true
 }
 
 /** Runs a command in the thread's namespace of the moment. */
@@ -107,12 +111,13 @@ function openContext(library: Library, libc: Libc, late: LateClose): Opened | Fa
   return { context, socket }
 }
 
-function runIn(library: Library, context: Context, { grammar, input, check }: Command): Ran {
+function runIn(library: Library, context: Context, { grammar, input, check, debug = false }: Command): Ran {
   library.bufferOutput(context)
   library.bufferError(context)
   // In JSON mode, text that is no JSON is tried as nft's own. A script in text is never tried as JSON.
   library.setFlags(context, grammar === 'json' ? NFT_CTX_OUTPUT_JSON : 0)
   library.setDryRun(context, check)
+  if (debug) library.setDebug(context, NFT_DEBUG_MNL)
   const code = library.run(context, input)
   return { kind: 'ran', code, stdout: library.output(context), stderr: library.error(context) }
 }
@@ -127,6 +132,7 @@ type Library = {
   readonly error: (context: Context) => string
   readonly setFlags: (context: Context, flags: number) => void
   readonly setDryRun: (context: Context, dry: boolean) => void
+  readonly setDebug: (context: Context, mask: number) => void
 }
 
 function bind(koffi: Koffi): Library {
@@ -141,6 +147,7 @@ function bind(koffi: Koffi): Library {
     error: nft.func('const char *nft_ctx_get_error_buffer(void *)'),
     setFlags: nft.func('void nft_ctx_output_set_flags(void *, unsigned int)'),
     setDryRun: nft.func('void nft_ctx_set_dry_run(void *, bool)'),
+    setDebug: nft.func('void nft_ctx_output_set_debug(void *, unsigned int)'),
   }
 }
 
@@ -148,3 +155,4 @@ function bind(koffi: Koffi): Library {
 const HIGHEST_FD = 1_000
 const NFT_CTX_DEFAULT = 0
 const NFT_CTX_OUTPUT_JSON = 1 << 4
+const NFT_DEBUG_MNL = 1 << 4

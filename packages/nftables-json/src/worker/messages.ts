@@ -1,11 +1,27 @@
 /** What the two processes say to each other: one job, then one answer, in order. */
 import type { Failed, NetnsGone } from '../run.ts'
-import type { Command, Moved, Ran } from './libnftables.ts'
+import type { Alike } from '../transaction.ts'
+import type { Command, Expected, Moved, Ran } from './libnftables.ts'
+import type { Unknown } from './replay.ts'
 
-/** One call of libnftables; without a netns in the process's own. */
-export type Job = { readonly netns?: string | undefined } & Command
+/** Without a netns it is done in the process's own. */
+export type Job = { readonly netns?: string | undefined } & (Call | Again)
 
-export type Answer = Ran | Moved | NetnsGone | Failed
+/** One call of libnftables. */
+export type Call = Command & {
+  /** What it sends is to be kept, for all that are like it. */
+  readonly learn?: Alike | undefined
+}
+
+/** What it sent for one that was like it. */
+export type Again = { readonly again: Alike; readonly expected: Expected }
+
+export type Answer =
+  | (Ran & { readonly isLearned?: boolean | undefined })
+  | Moved
+  | Unknown
+  | NetnsGone
+  | Failed
 
 /** The first thing that the worker says. */
 export type Greeting = { readonly kind: 'ready' } | { readonly kind: 'unavailable'; readonly reason: string }

@@ -35,8 +35,8 @@ const NODE_FLAGS: readonly string[] = [
   '--v8-pool-size=1',
 ]
 
-/** With one more there than is under way it need not wait for this process to have heard of the end. */
-const MOST_SENT = 2
+/** With more there than is under way it need not wait for this process to have heard of the end. */
+const MOST_SENT = 4
 
 /** How long the job under way may take to end when all is over. */
 const CLOSE_MS = 1_000
