@@ -13,7 +13,7 @@ WORKDIR /src
 ARG NODE_EXTRA_CA_CERTS
 COPY package.json package-lock.json .npmrc ./
 COPY packages packages
-# No package's install script is needed: this stage has Node.js, and esbuild runs without its own.
+# No package's install script is needed: this stage has Node.js.
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY build.ts LICENSE ./
 COPY bin bin

@@ -13,7 +13,6 @@ import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
 import { systemClock } from '../clock.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom/rules.ts'
 import { Daemon } from '../daemon.ts'
-import { serveEndpoints } from '../endpoints.ts'
 import type { DaemonStatus, Metrics } from '../metrics.ts'
 import { NodeCheck } from '../node-check.ts'
 import type { ApiConnection } from '../watch/kube/connection.ts'
@@ -162,6 +161,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     signal: stop.signal,
   })
   if (bindAddress !== undefined && metrics !== undefined) {
+    const { serveEndpoints } = await import('../endpoints.ts')
     const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
     resources.use(await serveEndpoints(bindAddress, endpoints))
   }

@@ -104,10 +104,15 @@ class Holders {
     const instance = instanceOf(netns, undefined)
     const key = keyOf(pod)
     if (instance === undefined || this.#held.get(key)?.instance === instance) return
-    const here = new Set([...localPods()].map(keyOf))
-    for (const [other, held] of this.#held)
-      if (held.instance === instance || !here.has(other)) this.#held.delete(other)
+    for (const [other, held] of this.#held) if (held.instance === instance) this.#held.delete(other)
     this.#held.set(key, { instance, why })
+    this.#forgetGone([...localPods()])
+  }
+
+  #forgetGone(pods: readonly Pod[]): void {
+    if (this.#held.size <= pods.length) return
+    const here = new Set(pods.map(keyOf))
+    for (const key of this.#held.keys()) if (!here.has(key)) this.#held.delete(key)
   }
 }
 
@@ -120,10 +125,11 @@ async function claimantsOf(
 ): Promise<readonly Pod[]> {
   const claimants: Pod[] = []
   for (const other of pods) {
-    if (other.netns === undefined || nameOf(other) === nameOf(pod)) continue
+    if (other.netns === undefined || other === pod) continue
     const identity = identityAt(other.netns)
     // Mostly it is known, and a hundred turns of the queue cost more than all the rest.
-    if ((identity instanceof Promise ? await identity : identity) === id) claimants.push(other)
+    const isSame = (identity instanceof Promise ? await identity : identity) === id
+    if (isSame && nameOf(other) !== nameOf(pod)) claimants.push(other)
   }
   return claimants
 }

@@ -2,8 +2,8 @@
 import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
 import { execa } from 'execa'
+import { rolldown } from 'rolldown'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { accept, Transaction } from '../../src/index.ts'
 import { NftWorker } from '../../src/worker/index.ts'
@@ -207,25 +207,23 @@ test('a bundle finds its worker, and koffi', async () => {
     const opened = await NftWorker.open()
     await using nft = opened.nft
     console.log((await nft.run('add table inet bundled', { netns: ${JSON.stringify(netns)} })).kind)`
-  await build({
-    entryPoints: { main: 'main', 'nft-worker': join(source, 'entry.ts') },
-    outdir,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
+  const bundle = await rolldown({
+    input: { main: 'main', 'nft-worker': join(source, 'entry.ts') },
     external: ['koffi'],
+    platform: 'node',
     plugins: [
       {
         name: 'main',
-        setup(plugin) {
-          plugin.onResolve({ filter: /^main$/ }, () => ({ path: 'main', namespace: 'main' }))
-          plugin.onLoad({ filter: /./, namespace: 'main' }, () => ({ contents, resolveDir: outdir }))
-        },
+        resolveId: (id) => (id === 'main' ? id : undefined),
+        load: (id) => (id === 'main' ? contents : undefined),
       },
     ],
+  })
+  await bundle.write({
+    dir: outdir,
+    format: 'esm',
+    entryFileNames: '[name].mjs',
+    chunkFileNames: '[name].mjs',
   })
   const { stdout } = await execa(process.execPath, [join(outdir, 'main.mjs')])
   expect(stdout).toBe('done')

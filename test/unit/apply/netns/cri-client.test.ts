@@ -1,7 +1,7 @@
 import { mkdtempDisposable } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { build } from 'esbuild'
+import { rolldown } from 'rolldown'
 import { expect, test } from 'vitest'
 import {
   type ContainerRuntime,
@@ -111,18 +111,11 @@ test('bytes that are no message are unavailable, not a crash', async () => {
 
 test('the bundled client works: gRPC is CommonJS, whose names a chunk of a bundle does not have', async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'mnpd-bundle-'))
-  await build({
-    entryPoints: [join(import.meta.dirname, '../../../../src/apply/netns/cri.ts')],
-    outdir: directory.path,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
+  const bundled = await rolldown({
+    input: join(import.meta.dirname, '../../../../src/apply/netns/cri.ts'),
     platform: 'node',
-    banner: {
-      js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);",
-    },
   })
+  await bundled.write({ dir: directory.path, format: 'esm', entryFileNames: '[name].mjs' })
   const bundle: { connectCri: typeof connectCri } = await import(join(directory.path, 'cri.mjs'))
   await using cri = await fakeCri({ sandboxes: [] })
   await using runtime = bundle.connectCri({ endpoint: cri.socket, hostPrefix: '' })
