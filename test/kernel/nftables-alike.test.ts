@@ -26,7 +26,7 @@ const library = openLibrary((reason) => expect.fail(reason))
 
 /** How each transaction was done; one that is large is made anew each time. */
 let done: ('replayed' | 'large' | 'made')[] = []
-const LARGE = 100_000
+const LARGE = 30_000
 const run: RunTransaction = async (transaction, place) => {
   const result = await library.run(transaction, place)
   const otherwise = transaction.toJSONText().length > LARGE ? 'large' : 'made'

@@ -11,6 +11,7 @@ export type Koffi = typeof import('koffi')['default']
 export type Libc = {
   readonly setns: (fd: number, kind: number) => number
   readonly socket: (domain: number, type: number, protocol: number) => number
+  readonly connect: (fd: number, address: Uint8Array, length: number) => number
   readonly getsockopt: (
     fd: number,
     level: number,
@@ -32,6 +33,7 @@ export function loadLibc(koffi: Koffi): Libc {
   return {
     setns: c.func('int setns(int, int)'),
     socket: c.func('int socket(int, int, int)'),
+    connect: c.func('int connect(int, const void *, unsigned int)'),
     getsockopt: c.func('int getsockopt(int, int, int, _Out_ void *, _Inout_ void *)'),
     send: c.func('long send(int, const void *, size_t, int)'),
     recv: c.func('long recv(int, _Out_ void *, size_t, int)'),

@@ -2,9 +2,28 @@
 import { endianness } from 'node:os'
 import type { Libc } from './libc.ts'
 
-/** A raw one, in the thread's namespace of the moment; -1 for an error. */
+/** A raw one that hears the kernel alone, in the thread's namespace of the moment; -1 for an error. */
 export function openNetfilterSocket(libc: Libc): number {
-  return libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
+  const fd = libc.socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)
+  if (fd < 0 || hearKernelAlone(libc, fd)) return fd
+  libc.close(fd)
+  return -1
+}
+
+/**
+ * Whoever has CAP_NET_ADMIN in a namespace can send messages to any netlink socket there, which nothing in them tells from the
+ * kernel's. One that is connected to the kernel refuses them; what came before that is thrown away.
+ * @returns whether it could be done
+ */
+export function hearKernelAlone(libc: Libc, fd: number): boolean {
+  if (libc.connect(fd, KERNEL, KERNEL.length) !== 0) return false
+  const message = new Uint8Array(4)
+  for (;;) {
+    if (libc.recv(fd, message, message.length, MSG_DONTWAIT) >= 0) continue
+    const error = libc.lastError()
+    // Once, after so many that some had no room.
+    if (error !== 'ENOBUFS') return error === 'EAGAIN'
+  }
 }
 
 /** One that is closed without a wait, whatever is going on in its namespace; -1 for an error. */
@@ -34,6 +53,10 @@ const LENGTH_OF_INT = LITTLE ? [4, 0, 0, 0] : [0, 0, 0, 4]
 
 const AF_UNIX = 1
 const AF_NETLINK = 16
+const MSG_DONTWAIT = 0x40
+/** sockaddr_nl: port 0, no groups. */
+const KERNEL: Uint8Array = new Uint8Array(12)
+new DataView(KERNEL.buffer).setUint16(0, AF_NETLINK, LITTLE)
 const NETLINK_NETFILTER = 12
 const SOCK_DGRAM = 2
 const SOCK_RAW = 3

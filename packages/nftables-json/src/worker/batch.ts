@@ -12,16 +12,15 @@ export class Batch {
   /** All but the first, and the last rules, which have comments of their own. */
   readonly #middle: Uint8Array
   readonly #last: readonly Rule[]
-  readonly #end: Uint8Array
 
-  private constructor(middle: Uint8Array, last: readonly Rule[], end: Uint8Array) {
+  private constructor(middle: Uint8Array, last: readonly Rule[]) {
     this.#middle = middle
     this.#last = last
-    this.#end = end
   }
 
   /**
-   * @param comments of the last rules, which stand before the batch's end
+   * @param output of a dry run, which has no end of the batch
+   * @param comments of the last rules
    * @returns undefined where the output is not that of just one batch, or does not say what is expected
    */
   static ofDebugOutput(output: string, comments: readonly string[]): Batch | undefined {
@@ -29,14 +28,13 @@ export class Batch {
     const begin = messages?.findIndex(({ type }) => type === NFNL_MSG_BATCH_BEGIN) ?? -1
     if (messages === undefined || begin < 0) return undefined
     const [first, ...batch] = messages.slice(begin)
-    const end = batch.pop()
-    if (first?.bytes.length !== HEADERS || end?.type !== NFNL_MSG_BATCH_END) return undefined
+    if (first?.bytes.length !== HEADERS) return undefined
     if (!batch.every(({ type }) => TYPE_FLAGS.has(type))) return undefined
     const cut = batch.length - comments.length
     const last = batch.slice(cut).map((message, n) => ruleOf(message, comments[n] ?? ''))
     const known = last.filter((rule) => rule !== undefined)
     if (cut < 0 || known.length < last.length) return undefined
-    return new Batch(joined(batch.slice(0, cut).map(({ bytes }) => bytes)), known, end.bytes)
+    return new Batch(joined(batch.slice(0, cut).map(({ bytes }) => bytes)), known)
   }
 
   /** How many comments it takes. */
@@ -60,11 +58,11 @@ export class Batch {
     const rules = this.#last.flatMap(({ before, after }, n) => {
       const data = userdata(comments[n] ?? '')
       const length = before.length + data.length + after.length
-      const head = before.slice()
+      const head = Uint8Array.from(before)
       view(head).setUint32(0, length, LITTLE)
       return [head, data, after]
     })
-    return joined([begin(generation), this.#middle, ...rules, this.#end])
+    return joined([begin(generation), this.#middle, ...rules, edge(NFNL_MSG_BATCH_END)])
   }
 }
 
@@ -89,7 +87,8 @@ function ruleOf({ type, bytes }: Message, comment: string): Rule | undefined {
       // What fills it up to four bytes may be anything.
       const isSame =
         Buffer.compare(bytes.subarray(at, at + length), userdata(comment).subarray(0, length)) === 0
-      return isSame ? { before: bytes.slice(0, at), after: bytes.slice(after) } : undefined
+      if (!isSame) return undefined
+      return { before: Uint8Array.from(bytes.subarray(0, at)), after: Uint8Array.from(bytes.subarray(after)) }
     }
     at = after
   }
@@ -107,14 +106,21 @@ function userdata(comment: string): Uint8Array {
   return bytes
 }
 
-/** The head of a batch that is refused in any other generation. */
-function begin(generation: number): Uint8Array {
-  const bytes = new Uint8Array(HEADERS + 8)
+/** The head or the end of a batch. */
+function edge(type: number, attributes: number = 0): Uint8Array {
+  const bytes = new Uint8Array(HEADERS + attributes)
   const data = view(bytes)
   data.setUint32(0, bytes.length, LITTLE)
-  data.setUint16(4, NFNL_MSG_BATCH_BEGIN, LITTLE)
+  data.setUint16(4, type, LITTLE)
   data.setUint16(6, NLM_F_REQUEST, LITTLE)
   data.setUint16(18, NFNL_SUBSYS_NFTABLES, false)
+  return bytes
+}
+
+/** The head of one that is refused in any other generation. */
+function begin(generation: number): Uint8Array {
+  const bytes = edge(NFNL_MSG_BATCH_BEGIN, 8)
+  const data = view(bytes)
   data.setUint16(20, 8, LITTLE)
   data.setUint16(22, NFNL_BATCH_GENID, LITTLE)
   data.setUint32(24, generation, false)
@@ -171,8 +177,15 @@ function padded(length: number): number {
   return (length + 3) & ~3
 }
 
+/** A copy of its own: what small Buffers are cut from stays for as long as any of them. */
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  return Buffer.concat(pieces)
+  const all = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    all.set(piece, at)
+    at += piece.length
+  }
+  return all
 }
 
 function view({ buffer, byteOffset, byteLength }: Uint8Array): DataView {

@@ -68,8 +68,9 @@ function answer(native: Native, job: Job): Answer {
 }
 
 function call({ runCommand, replay }: Native, { learn, ...command }: Call): Answer {
-  const ran = runCommand({ ...command, debug: learn !== undefined })
-  if (learn === undefined || ran.kind !== 'ran') return ran
-  const isLearned = replay.learn(learn, command.input, ran, command.expected)
-  return { ...ran, stdout: '', isLearned }
+  if (learn === undefined || command.expected === undefined) return runCommand(command)
+  const learned = replay.learn(learn, command, command.expected, runCommand)
+  if (learned.kind !== 'unknown') return learned
+  const ran = runCommand(command)
+  return ran.kind === 'ran' ? { ...ran, isLearned: false } : ran
 }

@@ -125,7 +125,8 @@ export class NftWorker implements AsyncDisposable {
       if (way === 'again') return { ...where, again: likeness }
       return { ...where, check: false, learn: way === 'learn' ? likeness : undefined, ...call() }
     }, terms)
-    if (answer.kind === 'ran' && answer.isLearned === false) this.#likes.giveUp(key)
+    if (answer.kind === 'failed' || (answer.kind === 'ran' && answer.isLearned === false))
+      this.#likes.giveUp(key)
     if (answer.kind !== 'unknown') return commanded(answer, options)
     this.#likes.forget(key)
     return await this.#command(call, options)

@@ -13,6 +13,7 @@ import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
 import {
   duplicate,
+  hearKernelAlone,
   isNetfilterSocket,
   openNetfilterSocket,
   openQuickSocket,
@@ -106,7 +107,7 @@ function openContext(library: Library, libc: Libc, late: LateClose): Opened | Fa
   }
   const context = library.create(NFT_CTX_DEFAULT)
   // unless another thread was faster; then `free` closes it, and may wait.
-  const socket = isNetfilterSocket(libc, probe) ? probe : undefined
+  const socket = isNetfilterSocket(libc, probe) && hearKernelAlone(libc, probe) ? probe : undefined
   if (socket !== undefined) late.add(duplicate(libc, socket))
   return { context, socket }
 }

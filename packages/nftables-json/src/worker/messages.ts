@@ -16,12 +16,7 @@ export type Call = Command & {
 /** What it sent for one that was like it. */
 export type Again = { readonly again: Alike; readonly expected: Expected }
 
-export type Answer =
-  | (Ran & { readonly isLearned?: boolean | undefined })
-  | Moved
-  | Unknown
-  | NetnsGone
-  | Failed
+export type Answer = (Ran & { readonly isLearned?: false }) | Moved | Unknown | NetnsGone | Failed
 
 /** The first thing that the worker says. */
 export type Greeting = { readonly kind: 'ready' } | { readonly kind: 'unavailable'; readonly reason: string }

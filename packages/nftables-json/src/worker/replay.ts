@@ -10,13 +10,18 @@ import { LITTLE, openNetfilterSocket } from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
 import type { Alike } from '../transaction.ts'
 import { Batch } from './batch.ts'
-import type { Expected, Moved, Ran } from './libnftables.ts'
+import type { Command, Expected, Moved, Ran, RunCommand } from './libnftables.ts'
 
 /** The batch is not known, or cannot be sent here; nothing was committed. */
 export type Unknown = { readonly kind: 'unknown'; readonly reason: string }
 
-/** In bytes: of a batch, which has to fit into a socket's buffer, and of all. */
-const [LARGE, MOST] = [150_000, 4_000_000]
+/** In characters of JSON: libnftables' words of a larger one would fill this process. */
+const LARGE = 30_000
+/** Of all batches, in bytes, and how many. */
+const [MOST_BYTES, MOST] = [4_000_000, 1_000]
+
+/** What one sends again is as libnftables has made it, or why there is none of it. */
+type Learned = Ran | Moved | Unknown | Failed
 
 export class Replay {
   readonly #libc: Libc
@@ -31,38 +36,33 @@ export class Replay {
   }
 
   /**
-   * Keeps what libnftables sent, if it is certain that only it, and what was expected to stand, led to that.
-   * @param ran with its debug output
-   * @returns whether it did; undefined: another one like it may be learned from
+   * Has libnftables make the batch and not send it, and sends it. It is kept if the kernel takes it: then the namespace was in
+   * the generation that is expected for all the time, so that nobody there can have had a part in what libnftables read.
+   * @returns `unknown` where nothing was committed, and never will be in this way
    */
-  learn(
-    { key, comments }: Alike,
-    input: string,
-    ran: Ran,
-    expected: Expected | undefined,
-  ): boolean | undefined {
-    // Whoever had changed something while libnftables read the namespace could have had it send anything.
-    const isCertain = expected !== undefined && ran.generation === expected.generation + 1
-    if (ran.code !== 0 || !isCertain) return undefined
-    if (MEANT_BY_NAMESPACE.test(input)) return false
-    const batch = Batch.ofDebugOutput(ran.stdout, comments)
-    if (batch === undefined || batch.size > LARGE) return false
-    this.#forget(key)
-    this.#batches.set(key, batch)
-    this.#size += batch.size
-    for (const [oldest] of this.#batches) {
-      if (this.#size <= MOST) break
-      this.#forget(oldest)
-    }
-    return true
+  learn({ key, comments }: Alike, command: Command, expected: Expected, run: RunCommand): Learned {
+    const { input } = command
+    if (input.length > LARGE || MEANT_BY_NAMESPACE.test(input)) return unknown('is not to be kept')
+    const ran = run({ ...command, check: true, debug: true })
+    if (ran.kind !== 'ran') return ran
+    const batch = ran.code === 0 ? Batch.ofDebugOutput(ran.stdout, comments) : undefined
+    if (batch === undefined) return unknown('was not made')
+    const sent = this.#within(batch, comments, expected)
+    if (sent.kind === 'ran') this.#keep(key, batch)
+    return sent
   }
 
   /** Sends it in the thread's namespace of the moment. */
-  again({ key, comments }: Alike, expected: Expected): Ran | Moved | Unknown | Failed {
+  again({ key, comments }: Alike, expected: Expected): Learned {
     const batch = this.#batches.get(key)
     if (batch?.comments !== comments.length) return unknown('is not known')
     this.#batches.delete(key)
     this.#batches.set(key, batch)
+    const sent = this.#within(batch, comments, expected)
+    return sent.kind === 'ran' ? { ...sent, isReplayed: true } : sent
+  }
+
+  #within(batch: Batch, comments: readonly string[], expected: Expected): Learned {
     const fd = openNetfilterSocket(this.#libc)
     if (fd < 0) return unknown(`has no socket: ${this.#libc.lastError()}`)
     try {
@@ -72,13 +72,11 @@ export class Replay {
     }
   }
 
-  #send(
-    fd: number,
-    batch: Batch,
-    comments: readonly string[],
-    { cookie, generation }: Expected,
-  ): Ran | Moved | Unknown | Failed {
+  #send(fd: number, batch: Batch, comments: readonly string[], { cookie, generation }: Expected): Learned {
     const libc = this.#libc
+    // 0 is any, for the kernel.
+    if (generation < 1 || generation > 0xffffffff)
+      return { kind: 'moved', reason: 'there is no such generation' }
     if (readCookieBy(libc, fd) !== cookie) return { kind: 'moved', reason: 'it is another network namespace' }
     const bytes = batch.bytes(generation, comments)
     if (libc.send(fd, bytes, bytes.length, 0) < 0) return unknown(`cannot be sent: ${libc.lastError()}`)
@@ -89,7 +87,17 @@ export class Replay {
     const now = readGenerationBy(libc, fd)
     if (now === undefined) return { kind: 'failed', reason: 'the generation cannot be told' }
     if (now === generation) return unknown('was not committed')
-    return { kind: 'ran', code: 0, stdout: '', stderr: '', generation: now, isReplayed: true }
+    return { kind: 'ran', code: 0, stdout: '', stderr: '', generation: now }
+  }
+
+  #keep(key: string, batch: Batch): void {
+    this.#forget(key)
+    this.#batches.set(key, batch)
+    this.#size += batch.size
+    for (const oldest of this.#batches.keys()) {
+      if (this.#size <= MOST_BYTES && this.#batches.size <= MOST) break
+      this.#forget(oldest)
+    }
   }
 
   #forget(key: string): void {
@@ -115,8 +123,9 @@ function unknown(reason: string): Unknown {
   return { kind: 'unknown', reason: `the batch ${reason}` }
 }
 
-/** Numbers of interfaces are a namespace's own. */
-const MEANT_BY_NAMESPACE = /"key":"[io]if"|"iface_index"/
+/** What matches an interface that is named here and sent as its number, which is a namespace's own. */
+const MEANT_BY_NAMESPACE =
+  /(?:"key":"(?:[io]if|sdif)"|"result":"oif"[^}]*)\}\}(?!,"right":(?:\d|true|false))|"iface_index"/
 
 /** An error's answer has the message that it is about behind it, which is cut off. */
 const ANSWER = 4_096

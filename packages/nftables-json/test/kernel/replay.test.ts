@@ -1,10 +1,17 @@
 /** Transactions that are alike: from the third on their batch is sent as libnftables made it once, and comes to the same. */
+import { execaSync } from 'execa'
+import koffi from 'koffi'
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { readGenerationBy } from '../../src/in-process/generation.ts'
+import { LateClose } from '../../src/in-process/late-close.ts'
+import { loadLibc } from '../../src/in-process/libc.ts'
+import { openNetfilterSocket } from '../../src/in-process/netfilter-socket.ts'
 import { openNetnsAccess } from '../../src/in-process/netns-access.ts'
 import {
   accept,
   drop,
   type Expression,
+  fib,
   match,
   meta,
   parseListing,
@@ -17,6 +24,8 @@ import {
   tableLines,
 } from '../../src/index.ts'
 import { type Expected, NftWorker, type WorkerResult } from '../../src/worker/index.ts'
+import { loadLibnftables, type RunCommand } from '../../src/worker/libnftables.ts'
+import { Replay } from '../../src/worker/replay.ts'
 import { addReferents, HOLDERS, RULES, TABLE } from '../constructs.ts'
 import { type Scratch, scratchNetns } from './scratch.ts'
 
@@ -180,11 +189,11 @@ describe('what libnftables sent once', () => {
     }
   })
 
-  test('is of 1,000 addresses too, and of more than a message holds is made anew', async () => {
+  test('is of 500 addresses too, and of many more is made anew', async () => {
     const hosts = (count: number): readonly Expression[] =>
       Array.from({ length: count }, (_, n) => `10.0.${n >> 8}.${n & 255}`)
     for (const [count, replayed] of [
-      [1_000, true],
+      [500, true],
       [20_000, false],
     ] as const) {
       const key = newKey()
@@ -259,15 +268,59 @@ describe('where it is not sent again', () => {
     expect(await listing(first)).toContain('comment "of z"')
   })
 
-  test('what means an interface by its number is never', async () => {
+  test.each([
+    ['iif', match(meta('iif'), 'lo')],
+    ['sdif', match(meta('sdif'), 'lo')],
+    ['fib', match(fib('oif', ['daddr']), 'lo')],
+  ])('what means an interface by its number is never: %s', async (_, statement) => {
     const key = newKey()
     const results = await inAll((whose) =>
       table(key, whose, (handle) => {
-        handle.addChain({ name: 'c' })
-        handle.addRule('c', [match(meta('iif'), 'lo'), accept])
+        handle.addChain({ name: 'c', hook: { type: 'filter', hook: 'input', prio: 0, policy: 'accept' } })
+        handle.addRule('c', [statement, accept])
       }),
     )
     await expectSame(results, false)
+  })
+
+  test.each([0, 2 ** 32])('nor is there a generation %d', async (generation) => {
+    const key = newKey()
+    await inAll((whose) => small(key, whose))
+    const expected = { ...known(first), generation }
+    const result = await nft.run(small(key, 'x'), { netns: first.path, expected })
+    expect(result).toMatchObject({ kind: 'moved' })
+  })
+
+  test('what is learned is not what somebody had a part in', () => {
+    const libc = loadLibc(koffi)
+    const late = new LateClose(libc)
+    const replay = new Replay(libc, late)
+    const run = loadLibnftables(koffi, libc, late)
+    const expected = known(first)
+    const { likeness = expect.fail('not alike') } = small(newKey(), 'a')
+    const command = { grammar: 'json', input: small(newKey(), 'a').toJSONText(), check: false } as const
+    const during = (happens: () => void): RunCommand => {
+      return (each) => {
+        const ran = run({ ...each, expected })
+        happens()
+        return ran
+      }
+    }
+    const root = (): void => {
+      execaSync('nft', ['add', 'table', 'inet', 'second'])
+    }
+    const learned = access.within(first.path, () => [
+      replay.learn(likeness, command, expected, during(root)),
+      replay.again(likeness, expected),
+    ])
+    expect(learned).toMatchObject([{ kind: 'moved' }, { kind: 'unknown' }])
+    const now = known(first)
+    const later = access.within(first.path, () => [
+      replay.learn(likeness, command, now, (each) => run({ ...each, expected: now })),
+      replay.again(likeness, { ...now, generation: now.generation + 1 }),
+    ])
+    expect(later).toMatchObject([{ kind: 'ran' }, { kind: 'ran', isReplayed: true }])
+    late.closeAll()
   })
 
   test.each([
@@ -296,16 +349,34 @@ describe('where it is not sent again', () => {
   })
 })
 
+test('nobody but the kernel is heard by a socket of ours', () => {
+  const libc = loadLibc(koffi)
+  const getsockname = koffi.load(null).func('int getsockname(int, _Out_ void *, _Inout_ void *)')
+  const sent = access.within(first.path, () => {
+    const [ours, theirs] = [openNetfilterSocket(libc), openNetfilterSocket(libc)]
+    const address = new Uint8Array(12)
+    expect(getsockname(ours, address, Uint8Array.from([12, 0, 0, 0]))).toBe(0)
+    expect(libc.connect(theirs, address, address.length)).toBe(0)
+    const message = new Uint8Array(20)
+    new DataView(message.buffer).setUint32(0, message.length, true)
+    const result = [libc.send(theirs, message, message.length, 0), libc.lastError()]
+    const generation = readGenerationBy(libc, ours)
+    for (const fd of [ours, theirs]) libc.close(fd)
+    return [...result, generation]
+  })
+  expect(sent).toEqual([-1, 'ECONNREFUSED', known(first).generation])
+})
+
 test('a kind that has not been asked for lately is forgotten, and learned anew', async () => {
   const big = (key: string): Transaction =>
     table(key, 'x', (handle) =>
       handle.addSet({
         name: 's',
         type: 'ipv4_addr',
-        elem: Array.from({ length: 4_000 }, (_, n) => `10.0.${n >> 8}.${n & 255}`),
+        elem: Array.from({ length: 1_500 }, (_, n) => `10.0.${n >> 8}.${n & 255}`),
       }),
     )
-  const keys = Array.from({ length: 90 }, newKey)
+  const keys = Array.from({ length: 220 }, newKey)
   for (const key of keys) for (let time = 0; time < 2; time += 1) await runIn(first, big(key))
   const [oldest = '', newest = ''] = [keys[0], keys.at(-1)]
   expect(await runIn(first, big(newest))).toMatchObject({ isReplayed: true })
