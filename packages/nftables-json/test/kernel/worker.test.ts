@@ -131,11 +131,11 @@ describe('run', () => {
 
   test('fails when it is cancelled before its turn', async () => {
     const aborted = new AbortController()
-    const others = [nft.run(small(), { netns }), nft.run(small(), { netns })]
-    const third = nft.run('add table inet second', { netns, signal: aborted.signal })
+    const others = Array.from({ length: 4 }, () => nft.run(small(), { netns }))
+    const last = nft.run('add table inet second', { netns, signal: aborted.signal })
     aborted.abort()
-    expect(await third).toEqual({ kind: 'failed', reason: `libnftables in ${netns}: was cancelled` })
-    expect(await Promise.all(others)).toEqual([{ kind: 'done' }, { kind: 'done' }])
+    expect(await last).toEqual({ kind: 'failed', reason: `libnftables in ${netns}: was cancelled` })
+    expect(await Promise.all(others)).toEqual(others.map(() => ({ kind: 'done' })))
     expect(await nft.run(small(), { netns, signal: aborted.signal })).toMatchObject({ kind: 'failed' })
     expect(await tableNames()).toEqual(['example'])
   })
