@@ -2,6 +2,7 @@
  * Batches that libnftables has made once, sent again by a socket of ours. The kernel itself holds the generation that is
  * expected against its own, under the lock of the commit, so that nobody can come in between.
  */
+import { LRUCache } from 'lru-cache'
 import { readCookieBy } from '../in-process/cookie.ts'
 import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
@@ -26,9 +27,10 @@ type Learned = Ran | Moved | Unknown | Failed
 export class Replay {
   readonly #libc: Libc
   readonly #late: LateClose
-  /** By key; what was not asked for lately comes first. */
-  readonly #batches = new Map<string, Batch>()
-  #size = 0
+  readonly #batches = new LRUCache<string, Batch>({
+    ...{ max: MOST, maxSize: MOST_BYTES },
+    sizeCalculation: ({ size }) => size + 1,
+  })
 
   constructor(libc: Libc, late: LateClose) {
     this.#libc = libc
@@ -48,7 +50,7 @@ export class Replay {
     const batch = ran.code === 0 ? Batch.ofDebugOutput(ran.stdout, comments) : undefined
     if (batch === undefined) return unknown('was not made')
     const sent = this.#within(batch, comments, expected)
-    if (sent.kind === 'ran') this.#keep(key, batch)
+    if (sent.kind === 'ran') this.#batches.set(key, batch)
     return sent
   }
 
@@ -56,8 +58,6 @@ export class Replay {
   again({ key, comments }: Alike, expected: Expected): Learned {
     const batch = this.#batches.get(key)
     if (batch?.comments !== comments.length) return unknown('is not known')
-    this.#batches.delete(key)
-    this.#batches.set(key, batch)
     const sent = this.#within(batch, comments, expected)
     return sent.kind === 'ran' ? { ...sent, isReplayed: true } : sent
   }
@@ -88,21 +88,6 @@ export class Replay {
     if (now === undefined) return { kind: 'failed', reason: 'the generation cannot be told' }
     if (now === generation) return unknown('was not committed')
     return { kind: 'ran', code: 0, stdout: '', stderr: '', generation: now }
-  }
-
-  #keep(key: string, batch: Batch): void {
-    this.#forget(key)
-    this.#batches.set(key, batch)
-    this.#size += batch.size
-    for (const oldest of this.#batches.keys()) {
-      if (this.#size <= MOST_BYTES && this.#batches.size <= MOST) break
-      this.#forget(oldest)
-    }
-  }
-
-  #forget(key: string): void {
-    this.#size -= this.#batches.get(key)?.size ?? 0
-    this.#batches.delete(key)
   }
 }
 

@@ -130,20 +130,15 @@ describe('what libnftables sent once', () => {
 
   test('changes what stands in the same way', async () => {
     const key = newKey()
-    const before = (whose: string): Transaction =>
-      table(key, whose, (handle) => {
-        handle.addSet({ name: 'hosts', type: 'ipv4_addr', elem: ['10.0.0.1', '10.0.0.2'] })
-        handle.addSet({
-          name: 'nets',
-          type: 'ipv4_addr',
-          flags: ['interval'],
-          elem: [prefix('10.1.0.0', 16)],
-        })
-        handle.addSet({ name: 'gone', type: 'ipv6_addr', elem: ['fd00::1'] })
-        handle.addChain({ name: 'empty' })
-        handle.addChain({ name: 'c' })
-        handle.addRule('c', [match(payload('ip', 'saddr'), setRef('hosts')), accept])
-      })
+    const build = (handle: TableHandle): void => {
+      handle.addSet({ name: 'hosts', type: 'ipv4_addr', elem: ['10.0.0.1', '10.0.0.2'] })
+      handle.addSet({ name: 'nets', type: 'ipv4_addr', flags: ['interval'], elem: [prefix('10.1.0.0', 16)] })
+      handle.addSet({ name: 'gone', type: 'ipv6_addr', elem: ['fd00::1'] })
+      handle.addChain({ name: 'empty' })
+      handle.addChain({ name: 'c' })
+      handle.addRule('c', [match(payload('ip', 'saddr'), setRef('hosts')), accept])
+    }
+    const before = (whose: string): Transaction => table(key, whose, build)
     await inAll(before)
     const next = newKey()
     const change = (whose: string): Transaction => {
@@ -169,11 +164,8 @@ describe('what libnftables sent once', () => {
     }
     const standing = (): TableHandle => {
       const handle = new Transaction().replaceTable(TABLE)
-      handle.addSet({ name: 'hosts', type: 'ipv4_addr', elem: ['10.0.0.1', '10.0.0.2'] })
-      handle.addSet({ name: 'nets', type: 'ipv4_addr', flags: ['interval'], elem: [prefix('10.1.0.0', 16)] })
-      handle.addSet({ name: 'gone', type: 'ipv6_addr', elem: ['fd00::1'] })
-      for (const name of ['empty', 'c', 'says']) handle.addChain({ name })
-      handle.addRule('c', [match(payload('ip', 'saddr'), setRef('hosts')), accept])
+      build(handle)
+      handle.addChain({ name: 'says' })
       return handle
     }
     await expectSame(await inAll(change), true)
