@@ -3,14 +3,20 @@
  * RCU grace period, and who closes a socket of that namespace before then waits for it: 4 to 20 ms, against 0.01 ms once
  * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. There
  * may have been another commit by then, so they are closed by other threads, which can be in any namespace.
+ *
+ * They are held by numbers that are out of the way, since another thread may free one at any time, and who opens a file
+ * gets the lowest number that is free.
  */
 import { close } from 'node:fs'
 import type { Libc } from './libc.ts'
+import { duplicate } from './netfilter-socket.ts'
 
 /** By then the kernel has freed it. */
 const RIPE_MS = 100
-/** Beyond that many, the oldest is closed before its time; libnftables waits by select(2), which takes 1,024 files. */
+/** Beyond that many, the oldest is closed before its time. */
 const MOST = 256
+/** The lowest of their numbers; with all that are held it stays within 1,024 files, which a process may have as a rule. */
+const LOWEST = 512
 
 /** Each holds a thread of the pool, of which Node.js has four. */
 const MOST_AT_ONCE = 2
@@ -27,17 +33,31 @@ export class LateClose {
     this.#most = most
   }
 
-  /** @param fd -1, of a call that failed, is nothing to close */
+  /** Takes over the descriptor. */
   add(fd: number): void {
-    if (fd < 0) return
-    this.#held.push({ fd, since: performance.now() })
-    if (this.#held.length > this.#most) this.#closeOldest()
-    this.#closeRipe()
+    if (this.keep(fd)) this.#libc.close(fd)
+    else this.#hold(fd)
+  }
+
+  /**
+   * Keeps the socket open by a descriptor of its own, so that closing the one that is given does not wait.
+   * @returns whether that could be done
+   */
+  keep(fd: number): boolean {
+    const kept = duplicate(this.#libc, fd, LOWEST)
+    if (kept >= 0) this.#hold(kept)
+    return kept >= 0
   }
 
   closeAll(): void {
     clearTimeout(this.#timer)
     while (this.#held.length > 0) this.#closeOldest()
+  }
+
+  #hold(fd: number): void {
+    this.#held.push({ fd, since: performance.now() })
+    if (this.#held.length > this.#most) this.#closeOldest()
+    this.#closeRipe()
   }
 
   /** Goes on for as long as one is held. */

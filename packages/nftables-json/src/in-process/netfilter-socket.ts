@@ -31,10 +31,13 @@ export function openQuickSocket(libc: Libc): number {
   return libc.socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)
 }
 
-/** Another descriptor of the same socket, and neither is left to the processes that are started meanwhile. */
-export function duplicate(libc: Libc, fd: number): number {
+/**
+ * Another descriptor of the same socket, of that number or the next that is free; -1 for an error. Neither is left to the
+ * processes that are started meanwhile.
+ */
+export function duplicate(libc: Libc, fd: number, lowest: number): number {
   libc.fcntl(fd, F_SETFD, 'int', FD_CLOEXEC)
-  return libc.fcntl(fd, F_DUPFD_CLOEXEC, 'int', 0)
+  return libc.fcntl(fd, F_DUPFD_CLOEXEC, 'int', lowest)
 }
 
 export function isNetfilterSocket(libc: Libc, fd: number): boolean {

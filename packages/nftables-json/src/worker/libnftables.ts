@@ -12,7 +12,6 @@ import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
 import {
-  duplicate,
   hearKernelAlone,
   isNetfilterSocket,
   openNetfilterSocket,
@@ -96,7 +95,7 @@ type Opened = {
   readonly socket: number | undefined
 }
 
-/** The context, its socket held by a second descriptor: so `free` is not what closes it, and does not wait. */
+/** The context, its socket kept open: so `free` is not what closes it, and does not wait. */
 function openContext(library: Library, libc: Libc, late: LateClose): Opened | Failed {
   // Without a socket libnftables would end the process. Its own gets the number that was free just now,
   const probe = openQuickSocket(libc)
@@ -106,9 +105,9 @@ function openContext(library: Library, libc: Libc, late: LateClose): Opened | Fa
     return { kind: 'failed', reason: `${probe} files are open, and libnftables waits by select(2), of 1,024` }
   }
   const context = library.create(NFT_CTX_DEFAULT)
-  // unless another thread was faster; then `free` closes it, and may wait.
+  // unless another thread was faster, which none here is; then `free` closes it, and may wait.
   const socket = isNetfilterSocket(libc, probe) && hearKernelAlone(libc, probe) ? probe : undefined
-  if (socket !== undefined) late.add(duplicate(libc, socket))
+  if (socket !== undefined) late.keep(socket)
   return { context, socket }
 }
 

@@ -1,0 +1,51 @@
+/** Sockets that are closed late are out of the way of those who find theirs by the lowest number that is free. */
+import { readlinkSync } from 'node:fs'
+import koffi from 'koffi'
+import { expect, test, vi } from 'vitest'
+import { LateClose } from '../../src/in-process/late-close.ts'
+import { loadLibc } from '../../src/in-process/libc.ts'
+import { openNetfilterSocket } from '../../src/in-process/netfilter-socket.ts'
+
+const libc = loadLibc(koffi)
+
+function opened(): number {
+  const fd = openNetfilterSocket(libc)
+  return fd >= 0 ? fd : expect.fail(libc.lastError())
+}
+
+/** What the descriptor is of; undefined where there is none of that number. */
+function fileOf(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`)
+  } catch {
+    return undefined
+  }
+}
+
+test('one that is given away leaves its number at once, and is open until later', async () => {
+  const late = new LateClose(libc)
+  const fd = opened()
+  const file = fileOf(fd)
+  late.add(fd)
+  expect(fileOf(fd)).toBeUndefined()
+  expect(fileOf(512)).toBe(file)
+  await vi.waitFor(() => expect(fileOf(512)).toBeUndefined())
+})
+
+test('one that is kept is open behind the back of who closes it', () => {
+  const late = new LateClose(libc)
+  const fd = opened()
+  const file = fileOf(fd)
+  expect(late.keep(fd)).toBe(true)
+  libc.close(fd)
+  expect(fileOf(512)).toBe(file)
+  late.closeAll()
+  expect(fileOf(512)).toBeUndefined()
+})
+
+test('beyond a number of them the oldest is closed', () => {
+  const late = new LateClose(libc, 2)
+  for (let n = 0; n < 3; n += 1) late.add(opened())
+  expect([fileOf(512), fileOf(513), fileOf(514)]).toEqual([undefined, expect.anything(), expect.anything()])
+  late.closeAll()
+})
