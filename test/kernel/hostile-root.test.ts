@@ -3,12 +3,12 @@
  * number: whoever it is may harm its own pod, which it could anyhow, but the daemon goes on, says what is wrong, puts rules
  * back, and serves the other pods.
  */
-import { stat } from 'node:fs/promises'
 import { execa } from 'execa'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DaemonProcess, type LogLine } from '../daemon.ts'
 import { until } from '../lab/clock.ts'
 import { Lab } from '../lab/lab.ts'
+import { makeUnderNumber, netnsNumber } from '../lab/netns-number.ts'
 import type { Pod } from '../lab/pod.ts'
 import { type KubeObject, Manifests, networkObject, podObject, policyObject } from '../manifests.ts'
 import { BACKENDS, rulesOf } from './no-gap/backends.ts'
@@ -110,12 +110,11 @@ describe('a namespace that ends', () => {
   let netns: string
   let name: string
 
-  /** With a link, whose other end is in `honest`'s namespace. */
-  const make = async (): Promise<bigint> => {
-    await execa('ip', ['netns', 'add', name])
+  const make = async (): Promise<unknown> => await execa('ip', ['netns', 'add', name])
+  /** Its other end is in `honest`'s namespace. */
+  const addLink = async (): Promise<unknown> => {
     const peer = ['peer', 'name', 'other', 'netns', honest.netnsName]
-    await execa('ip', ['-n', name, 'link', 'add', 'net1', 'type', 'veth', ...peer])
-    return (await stat(netns, { bigint: true })).ino
+    return await execa('ip', ['-n', name, 'link', 'add', 'net1', 'type', 'veth', ...peer])
   }
   const remove = async (): Promise<unknown> => await execa('ip', ['netns', 'delete', name])
   const table = async (): Promise<string> =>
@@ -131,36 +130,46 @@ describe('a namespace that ends', () => {
     await manifests.save('anew', [{ kind: 'Pod', metadata, spec: { containers: [] } }])
     await manifests.save('policy', [deny()])
   })
+  const linkGone = async (): Promise<unknown> =>
+    await until('its link is gone', 20_000, async () => !(await otherEnd()) || undefined)
   afterEach(async () => {
     await remove().catch(() => undefined)
-    await until('its link is gone', 20_000, async () => !(await otherEnd()) || undefined)
+    await linkGone()
   })
 
-  /** Waits until it has been looked at again, so that it is known what stands in which generation. */
-  const known = async ({ log }: DaemonProcess): Promise<unknown> =>
-    await until('it has been looked at again', 30_000, async () => {
-      return log.filter(({ msg }) => msg === 'x/anew: as desired').length > 2 || undefined
+  /** Waits until it has been looked at again from now on, so that it is known what stands in which generation. */
+  const known = async ({ log }: DaemonProcess): Promise<unknown> => {
+    const before = log.length
+    return await until('it has been looked at again', 30_000, async () => {
+      return log.slice(before).filter(({ msg }) => msg === 'x/anew: as desired').length > 1 || undefined
     })
+  }
 
   test('and is made anew under the same number gets its rules, whatever was committed in it before', async () => {
-    const first = await make()
-    await known(await start('--sync-period=2'))
-    let again: bigint
-    do {
+    const running = await start('--sync-period=2')
+    const isMadeAnew = async (): Promise<boolean> => {
+      await make()
+      await addLink()
+      await known(running)
+      const number = await netnsNumber(name)
       await remove()
-      await until('its link is gone', 20_000, async () => !(await otherEnd()) || undefined)
-      again = await make()
-    } while (again !== first)
+      await linkGone()
+      return await makeUnderNumber(name, number)
+    }
+    // Where somebody else got the number, from the beginning.
+    while (!(await isMadeAnew()));
+    await addLink()
     // One commit, as an init container's may be: the generation is that of before.
     await execa('ip', ['netns', 'exec', name, 'nft', 'add', 'table', 'ip', 'x'])
     const enforced = async () => (await table()).includes('no policy allows it') || undefined
     await until('its rules stand', 10_000, enforced)
-  })
+  }, 120_000)
 
   test('is not kept alive by the drop log, nor are its links', async () => {
     await make()
+    await addLink()
     await known(await start('--sync-period=1', '--log-drops'))
     await remove()
-    await until('its link is gone', 20_000, async () => !(await otherEnd()) || undefined)
+    await linkGone()
   })
 })

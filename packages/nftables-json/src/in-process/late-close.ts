@@ -2,7 +2,9 @@
  * Netfilter sockets that are closed a little later than they could be. The kernel frees what a commit replaced after an
  * RCU grace period, and who closes a socket of that namespace before then waits for it: 4 to 20 ms, against 0.01 ms once
  * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. There
- * may have been another commit by then, so they are closed by other threads, which can be in any namespace.
+ * may have been another commit by then, so they are closed by other threads, which can be in any namespace. It is from a
+ * timer that they are told to: a thread is born in the namespace of who starts it, and would keep it alive with all its
+ * links, and who gives a socket away may be in a pod's.
  *
  * They are held by numbers that are out of the way, since another thread may free one at any time, and who opens a file
  * gets the lowest number that is free.
@@ -49,15 +51,10 @@ export class LateClose {
     return kept >= 0
   }
 
-  closeAll(): void {
-    clearTimeout(this.#timer)
-    while (this.#held.length > 0) this.#closeOldest()
-  }
-
   #hold(fd: number): void {
     this.#held.push({ fd, since: performance.now() })
     if (this.#held.length > this.#most) this.#closeOldest()
-    this.#closeRipe()
+    this.#wait(RIPE_MS)
   }
 
   /** Goes on for as long as one is held. */

@@ -312,7 +312,6 @@ describe('where it is not sent again', () => {
       replay.again(likeness, { ...now, generation: now.generation + 1 }),
     ])
     expect(later).toMatchObject([{ kind: 'ran' }, { kind: 'ran', isReplayed: true }])
-    late.closeAll()
   })
 
   test.each([

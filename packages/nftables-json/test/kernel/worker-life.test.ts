@@ -1,5 +1,5 @@
 /** What the process that holds libnftables costs and holds on to, and what becomes of one that hangs or dies. */
-import { mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, readlink, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { execa } from 'execa'
@@ -30,7 +30,7 @@ async function openNft(): Promise<NftWorker> {
 
 function holding(addresses: number): Transaction {
   const transaction = new Transaction()
-  const elem = Array.from({ length: addresses }, (_, n) => `10.0.${n >> 8}.${n & 255}`)
+  const elem = Array.from({ length: addresses }, (_, n) => `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}`)
   transaction.replaceTable(TABLE).addSet({ name: 's', type: 'ipv4_addr', elem })
   return transaction
 }
@@ -88,6 +88,22 @@ describe('what is held', () => {
     const links = async (): Promise<string> =>
       (await execa('nsenter', [`--net=${netns}`, 'ip', '-o', 'link'])).stdout
     await vi.waitFor(async () => expect(await links()).not.toContain('pod@'), 10_000)
+  })
+
+  test('is not the namespace either where a thread starts while another of the process is in it', async () => {
+    await using nft = await openNft()
+    const { pid = 0 } = nft
+    const namespaces = async (): Promise<readonly string[]> => {
+      const tasks = await readdir(`/proc/${pid}/task`)
+      return await Promise.all(tasks.map(async (task) => await readlink(`/proc/${pid}/task/${task}/ns/net`)))
+    }
+    const own = await readlink('/proc/self/ns/net')
+    const threads = (await namespaces()).length
+    // The first takes so long that its socket is to be closed by the second's time, which is what threads are started for.
+    const both = [150_000, 10].map((addresses) => nft.run(holding(addresses), { netns }))
+    expect(await Promise.all(both)).toEqual([{ kind: 'done' }, { kind: 'done' }])
+    await vi.waitFor(async () => expect((await namespaces()).length).toBeGreaterThan(threads), 5_000)
+    expect(new Set(await namespaces())).toEqual(new Set([own]))
   })
 
   test('is let go when it is closed, and can be opened again', async () => {
