@@ -13,6 +13,7 @@ import type { PolicyCountersOptions } from '../apply/policy-counters.ts'
 import { systemClock } from '../clock.ts'
 import { NO_CUSTOM_RULES } from '../compile/custom/rules.ts'
 import { Daemon } from '../daemon.ts'
+import { boundHeap } from '../heap.ts'
 import type { DaemonStatus, Metrics } from '../metrics.ts'
 import { NodeCheck } from '../node-check.ts'
 import type { ApiConnection } from '../watch/kube/connection.ts'
@@ -39,6 +40,9 @@ const MOST_SYNC_SECONDS = 2_000_000
 
 const DAY_MS = 86_400_000
 
+/** Rules go before an HTTP server, which takes 15 ms to be loaded; by then it comes in any case; ms. */
+const FIRST_MS = 300
+
 /** How many pods are worked on at once: enough to keep two cores busy, one here and one with what writes. */
 const CONCURRENCY = 8
 
@@ -46,6 +50,7 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
   // First of all: what ends the daemon may come while it starts.
   let opened: Logger | undefined
   const stop = stopOnSignals((name) => opened?.info({ signal: name }, `${name}: ending`))
+  boundHeap()
   const flags = new FlagValues([...RUN_FLAGS, ...LOGGING_FLAGS], args, env)
   const node = nodeName(flags, env)
   const options = compileOptions(flags, node)
@@ -160,11 +165,6 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     log,
     signal: stop.signal,
   })
-  if (bindAddress !== undefined && metrics !== undefined) {
-    const { serveEndpoints } = await import('../endpoints.ts')
-    const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
-    resources.use(await serveEndpoints(bindAddress, endpoints))
-  }
   gate =
     gatePlugin &&
     (await openGate(flags, gatePlugin, {
@@ -181,8 +181,15 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
       signal: stop.signal,
     }))
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
+  const serve = async (): Promise<void> => {
+    if (bindAddress === undefined || metrics === undefined) return
+    await Promise.race([daemon.settled, systemClock.sleep(FIRST_MS, stop.signal)]).catch(() => undefined)
+    const { serveEndpoints } = await import('../endpoints.ts')
+    const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
+    resources.use(await serveEndpoints(bindAddress, endpoints))
+  }
   try {
-    await daemon.run()
+    await Promise.all([daemon.run(), serve()])
   } finally {
     stop.abort()
   }
