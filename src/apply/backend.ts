@@ -2,7 +2,7 @@
  * How one kind of rules stands in a network namespace: what `netns-target` needs of nftables and of iptables, and all that
  * differs between them.
  */
-import type { Expected as ExpectedNetns } from 'nftables-json/worker'
+import type { At } from 'nftables-json/worker'
 import type { StandingNetworks } from '../compile/governed-record.ts'
 import type { NamespacedName } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
@@ -79,19 +79,22 @@ export interface Known<Listed> {
   readonly expected?: Expected | undefined
 }
 
-/** A namespace as it was known. */
-export interface Expected extends ExpectedNetns {
-  /** Nobody has looked by now: who cannot tell writes nothing either. */
-  readonly isAssumed: boolean
-}
+export type Expected =
+  /** A namespace as it was known. */
+  | (At & {
+      /** Nobody has looked by now: who cannot tell writes nothing either. */
+      readonly isAssumed: boolean
+    })
+  /** Nobody has ever filtered packets there, nor are there connections; nobody has looked. */
+  | 'untouched'
 
 export type WriteOutcome =
   | {
       readonly kind: 'done'
       /** By how much the generation has grown, where that is certain. */
       readonly commits?: number | undefined
-      /** The generation by now, where it is known without another look. */
-      readonly generation?: number | undefined
+      /** Where it was, by now, where that is known without another look. */
+      readonly at?: At | undefined
     }
   /** It was not as expected: nothing was written, but for `commits` transactions of several, where that is certain. */
   | { readonly kind: 'moved'; readonly commits: number | undefined }

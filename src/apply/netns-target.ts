@@ -9,11 +9,12 @@
 import type { Compilation, PodTarget } from '../compile/compilation.ts'
 import { type NamespacedName, nameOf, type Pod } from '../compile/model.ts'
 import type { Ruleset } from '../compile/ruleset.ts'
+import { writeAssumed } from './assumed-write.ts'
 import type { Backend, Expected, Found, Governed, Printed, WriteOutcome } from './backend.ts'
 import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
 import { LargeListings } from './listing-bounds.ts'
-import { cookieOf, instanceOf } from './netns/instance.ts'
+import { cookieOf, instanceBy } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -21,6 +22,7 @@ import { keepDirections } from './open-connections.ts'
 import { OtherBackends } from './other-backends.ts'
 import { otherOwner } from './owner.ts'
 import type { Outcome, Target } from './reconciler.ts'
+import { isAsLeft, isAsSeen, stoodAfter, type Written, type WrittenByPod } from './written.ts'
 
 export interface NetnsTargetOptions<Listed> {
   readonly locator: NetnsLocator
@@ -38,26 +40,6 @@ export interface NetnsTargetOptions<Listed> {
   readonly changed?: (key: string) => void
   /** Told of each pod in which somebody else had changed our rules, as they are put back. */
   readonly drifted?: (key: string) => void
-}
-
-/** What we wrote last, and where. */
-interface Written {
-  /** See `instanceOf`. */
-  readonly instance: string
-  readonly digest: string
-  readonly governed: Governed
-  /** The generation in which all that stood, as the kernel listed it, or we changed it and nobody else did. */
-  readonly generation: number | undefined
-  /** What was written, or listed as being there, and the generation in which it surely stood. */
-  readonly ruleset: Ruleset | undefined
-  readonly stood: number | undefined
-  /** Whether nothing of others was there by then. */
-  readonly alone: boolean
-  /** The generation in which something of others was seen there. */
-  readonly crowded: number | undefined
-  /** What the pod's annotation told when it was last held against the netns, and what was wrong with that. */
-  readonly attachments: Pod['attachments'] | undefined
-  readonly mismatch: string | undefined
 }
 
 /** One look at one pod. */
@@ -91,7 +73,7 @@ const ABSENT = { kind: 'absent' } as const
 
 export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target<PodTarget> {
   const { backend } = options
-  const written = new Map<string, Written>()
+  const written: WrittenByPod = new Map()
   const others = new OtherBackends(options)
   const large = new LargeListings(options.now ?? (() => performance.now()))
 
@@ -110,54 +92,18 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     options.dropLog?.leave(key, located)
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
-    return (await change(key, pod, netns, signal)) ?? (await look(key, pod, netns, signal))
-  }
-
-  /**
-   * From what was written last, without a look: the one who writes looks whether it stands, in the same step.
-   * @returns undefined where that cannot be done, or it does not stand
-   */
-  async function change(
-    key: string,
-    pod: Pod,
-    netns: OpenNetns,
-    signal: AbortSignal,
-  ): Promise<Outcome | undefined> {
-    const known = written.get(key)
-    const cookie = cookieOf(known?.instance)
-    if (known?.alone !== true || known.stood === undefined || cookie === undefined) return undefined
-    const ruleset = rulesetOf(pod)
-    if (backend.checks !== true || ruleset === known.ruleset) return undefined
-    if ((await withdrawn(known.governed, pod, netns, signal)) !== undefined) return undefined
-    const printed = backend.print(ruleset)
-    if (printed.digest === known.digest) return undefined
-    // From here on it is not known what stands, until the backend says that all of it does, or nothing.
-    written.delete(key)
-    const expected = { cookie, generation: known.stood, isAssumed: true }
-    const stands = backend.print(known.ruleset)
-    const outcome = await printed.write(netns, signal, { stands, alone: true, expected })
-    if (outcome.kind === 'failed') return outcome
-    if (outcome.kind === 'moved') {
-      if (outcome.commits === 0) written.set(key, known)
-      return undefined
-    }
-    options.changed?.(key)
-    options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
-    const { digest, governed } = printed
-    const generation = stoodAfter(netns, known.stood, outcome)
-    written.set(key, {
-      ...{ ...known, digest, governed, ruleset, generation, stood: generation },
-      ...{ crowded: undefined, attachments: undefined },
-    })
-    return remarkable([known.mismatch, large.resting(key)])
+    const wrote = await writeAssumed({ ...options, written }, key, pod, rulesetOf(pod), netns, signal)
+    if (wrote?.kind !== 'done') return wrote ?? (await look(key, pod, netns, signal))
+    return remarkable([wrote.remark, large.resting(key)])
   }
 
   /** Holds what stands against what should, and writes where it differs. */
   async function look(key: string, pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<Outcome> {
-    const instance = instanceOf(netns, options.kernel?.access)
-    const known = written.get(key)?.instance === instance ? written.get(key) : undefined
     // Before anything is read: what is changed from here on is seen as a change at the next look.
-    const generation = backend.name === 'nftables' ? options.kernel?.generation(netns) : undefined
+    const looked = options.kernel?.access.look(netns.path)
+    const instance = instanceBy(looked?.cookie, netns)
+    const generation = backend.name === 'nftables' ? looked?.generation : undefined
+    const known = written.get(key)?.instance === instance ? written.get(key) : undefined
     const untouched = known === undefined && options.kernel?.isUntouched(netns, generation) === true
     const aloneAtFirst = known === undefined && (untouched || isAlone(generation, netns, signal))
     const found = known === undefined ? await (untouched ? ABSENT : read(key, netns, signal)) : undefined
@@ -243,20 +189,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const outcome = first.kind === 'moved' ? await printed.write(netns, signal) : first
     if (outcome.kind !== 'done') return unwritten(outcome)
     options.changed?.(key)
-    const since = first === outcome ? stoodAfter(netns, generation, outcome) : undefined
+    const since = first === outcome ? stoodAfter(netns, generation, outcome, options.kernel) : undefined
     const remark = unkept && { remark: unkept }
     return { kind: 'stands', generation: since, stood: since, isListed: false, ...remark }
-  }
-
-  /** The generation by now, if nobody else has changed anything since the one of before. */
-  function stoodAfter(
-    netns: OpenNetns,
-    before: number | undefined,
-    { commits, generation }: Extract<WriteOutcome, { kind: 'done' }>,
-  ): number | undefined {
-    if (before === undefined || commits === undefined) return undefined
-    const now = generation ?? options.kernel?.generation(netns)
-    return now === before + commits ? now : undefined
   }
 
   async function keepConnections(netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {
@@ -342,16 +277,6 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   }
 
   return { update, delete: remove, prune }
-}
-
-/** Whether the kernel was seen to list what is known in just that generation. */
-function isAsSeen(known: Written | undefined, generation: number | undefined): boolean {
-  return generation !== undefined && known?.generation === generation
-}
-
-/** Whether nobody has changed anything since. */
-function isAsLeft({ stood }: Written, generation: number | undefined): boolean {
-  return stood !== undefined && stood === generation
 }
 
 /** What is there though it should not be: looked at again as what failed is. */

@@ -80,9 +80,10 @@ class PrintedRuleset implements Printed<ListedTable> {
   }
 
   isThere(found: Found<ListedTable>): boolean {
+    // The table is built only where there is one to be held against.
+    if (found.kind !== 'listed') return found.kind === 'absent' && this.#printed.body === undefined
     const { table } = this.#printed
-    if (table === undefined) return found.kind === 'absent'
-    return found.kind === 'listed' && sameTable(found.listed, table)
+    return table !== undefined && sameTable(found.listed, table)
   }
 
   async write(netns: OpenNetns, signal: AbortSignal, known: Known<ListedTable> = {}): Promise<WriteOutcome> {

@@ -35,7 +35,8 @@ export function openLibrary(failed: (reason: string) => void, timeoutMs: number 
       const { netns, signal, alone, expected } = place
       const nft = alone && !shunned.has(netns.id) ? await opening : undefined
       if (nft === undefined) return await runByProcess(transaction, place)
-      const known = expected && { cookie: expected.cookie, generation: expected.generation }
+      const known =
+        typeof expected === 'object' ? { cookie: expected.cookie, generation: expected.generation } : expected
       const result = await nft.run(transaction, { netns: netns.path, signal, timeoutMs, expected: known })
       if (result.kind === 'failed' && !signal.aborted) {
         if (shunned.size >= MOST_SHUNNED) shunned.clear()

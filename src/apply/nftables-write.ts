@@ -3,6 +3,7 @@
  * refuses, something else stood: it is listed, and changed from there; and if that is refused too, the table is replaced.
  */
 import type { ListedTable, Transaction } from 'nftables-json'
+import { FIRST_GENERATION } from 'nftables-json/netns'
 import { run } from 'nftables-json/run'
 import type { WorkerResult } from 'nftables-json/worker'
 import { changeTable } from '../compile/nftables/change.ts'
@@ -24,7 +25,7 @@ export type RunTransaction = (transaction: Transaction, place: Place) => Promise
 
 /** By a process of nft, which the pod's own objects in its namespace cannot harm us by. */
 export const runByProcess: RunTransaction = async (transaction, { netns, signal, expected }) =>
-  expected?.isAssumed === true
+  isAssumed(expected)
     ? { kind: 'moved', reason: 'nobody has looked' }
     : await run(transaction, { netns: netns.path, signal })
 
@@ -57,7 +58,7 @@ export async function writeTable({
   const first = await runAll(changeFrom(before, printed), { netns, signal, alone, expected }, run)
   if (['done', 'moved'].includes(first.kind) || isOver(first, run, signal)) return outcomeOf(first)
   // Whether it is the namespace that was meant nobody may have looked.
-  if (expected?.isAssumed === true) return { kind: 'moved', commits: first.commits }
+  if (isAssumed(expected)) return { kind: 'moved', commits: first.commits }
   const place = { netns, signal, alone }
   const listed = isTable ? await read(netns, signal) : undefined
   const second = await runAll(changeFrom(listed, printed), place, runByProcess)
@@ -86,14 +87,27 @@ type Ran = WorkerResult & {
 async function runAll(transactions: readonly Transaction[], place: Place, run: RunTransaction): Promise<Ran> {
   let last: WorkerResult = { kind: 'done' }
   let commits = 0
+  let { expected } = place
   for (const transaction of transactions) {
-    const { expected } = place
-    const generation = (expected?.generation ?? 0) + commits
-    last = await run(transaction, { ...place, expected: expected && { ...expected, generation } })
+    last = await run(transaction, { ...place, expected })
     if (last.kind !== 'done') return { ...last, commits: last.kind === 'failed' ? undefined : commits }
     commits += 1
+    expected = expectedAfter(expected, last)
   }
   return { ...last, commits }
+}
+
+/** If nobody else has changed anything meanwhile. */
+function expectedAfter(
+  expected: Expected | undefined,
+  { at }: Extract<WorkerResult, { kind: 'done' }>,
+): Expected | undefined {
+  if (typeof expected === 'object') return { ...expected, generation: expected.generation + 1 }
+  return expected && at && { cookie: at.cookie, generation: FIRST_GENERATION + 1, isAssumed: true }
+}
+
+function isAssumed(expected: Expected | undefined): boolean {
+  return expected === 'untouched' || expected?.isAssumed === true
 }
 
 /** Whether there is no use in trying otherwise. */
@@ -104,7 +118,7 @@ function isOver({ kind }: Ran, run: RunTransaction, signal: AbortSignal): boolea
 function outcomeOf(ran: Ran): WriteOutcome {
   switch (ran.kind) {
     case 'done':
-      return { kind: 'done', commits: ran.commits, generation: ran.generation }
+      return { kind: 'done', commits: ran.commits, at: ran.at }
     case 'moved':
       return { kind: 'moved', commits: ran.commits }
     default:

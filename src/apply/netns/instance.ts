@@ -13,8 +13,12 @@ import type { OpenNetns } from './open-netns.ts'
  *
  * @returns undefined where not even that can be told: then nothing that is known counts
  */
-export function instanceOf({ path, id }: OpenNetns, access: NetnsAccess | undefined): string | undefined {
-  const cookie = access?.cookie(path)
+export function instanceOf(netns: OpenNetns, access: NetnsAccess | undefined): string | undefined {
+  return instanceBy(access?.cookie(netns.path), netns)
+}
+
+/** The same where the cookie was asked for already. */
+export function instanceBy(cookie: bigint | undefined, { path, id }: OpenNetns): string | undefined {
   if (cookie !== undefined) return `${BY_COOKIE}${cookie}`
   try {
     return `${id} of ${statSync(path, { bigint: true }).ctimeNs}`

@@ -12,11 +12,12 @@ import {
   type ListedChain,
   type ListedTable,
   type NamedSet,
+  return_,
   type TableHandle,
   Transaction,
 } from 'nftables-json'
 import { EMPTY, isSlowChain, isSlowSet, type Kept, keptOf, referencesIn } from './change-forms.ts'
-import { TABLE } from './table.ts'
+import { NEXT_CHAIN, TABLE } from './table.ts'
 
 /** @param standing undefined: there is no table yet. @returns one to four transactions */
 export function switchRules(standing: ListedTable | undefined, wanted: ListedTable): readonly Transaction[] {
@@ -41,6 +42,7 @@ function twoSteps(standing: ListedTable | undefined, wanted: ListedTable): Steps
   const first = step(standing, (table) => {
     const has = ({ name }: NamedSet | ListedChain): boolean => early.has(name)
     add(table, wanted.sets.filter(has), wanted.chains.filter(has))
+    announce(table)
   })
   const second = step(first.table, (table) => exchange(table, wanted, keptOf(first.table, wanted)))
   return { transactions: [...first.transactions, ...second.transactions], table: second.table }
@@ -70,6 +72,15 @@ function exchange(table: TableHandle, wanted: ListedTable, kept: Kept): void {
     wanted.sets.filter(({ name }) => !kept.sets.has(name)),
     wanted.chains.filter(({ name }) => !kept.chains.has(name)),
   )
+}
+
+/**
+ * A rule that nothing leads to, for as long as the next transaction takes. A transaction that adds one always changes
+ * something, and so counts in the namespace's generation, whatever stands; sets alone may be there already.
+ */
+function announce(table: TableHandle): void {
+  if (!isNamed(table.contents, NEXT_CHAIN)) table.addChain({ name: NEXT_CHAIN })
+  table.addRule(NEXT_CHAIN, [return_], 'more is to come')
 }
 
 /** Chains come before the rules that lead to them; those that stand are empty by now. */

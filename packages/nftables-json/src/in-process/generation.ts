@@ -2,19 +2,11 @@
  * The generation of a namespace's rulesets: NFT_MSG_GETGEN of nfnetlink (linux/netfilter/nf_tables.h), by a raw socket.
  * The kernel answers within the call that asks, so nothing here waits.
  */
-
-import type { LateClose } from './late-close.ts'
 import type { Libc } from './libc.ts'
-import { LITTLE, openNetfilterSocket } from './netfilter-socket.ts'
+import { LITTLE } from './netfilter-socket.ts'
 
-/** Of the thread's namespace of the moment; undefined where it cannot be told. */
-export function readGeneration(libc: Libc, late: LateClose): number | undefined {
-  const fd = openNetfilterSocket(libc)
-  if (fd < 0) return undefined
-  const id = readGenerationBy(libc, fd)
-  late.add(fd)
-  return id
-}
+/** Of a namespace in which nf_tables has never been used. */
+export const FIRST_GENERATION = 1
 
 /** Of the namespace in which that netlink socket of netfilter was opened, which has no answer waiting to be read. */
 export function readGenerationBy(libc: Libc, fd: number): number | undefined {

@@ -12,14 +12,16 @@ export class Batch {
   /** All but the first, and the last rules, which have comments of their own. */
   readonly #middle: Uint8Array
   readonly #last: readonly Rule[]
+  /** Whatever stands: a rule is added, or what is taken away must be there. Sets and elements may be there already. */
+  readonly isChange: boolean
 
-  private constructor(middle: Uint8Array, last: readonly Rule[]) {
+  private constructor(middle: Uint8Array, last: readonly Rule[], isChange: boolean) {
     this.#middle = middle
     this.#last = last
+    this.isChange = isChange
   }
 
   /**
-   * @param output of a dry run, which has no end of the batch
    * @param comments of the last rules
    * @returns undefined where the output is not that of just one batch, or does not say what is expected
    */
@@ -28,13 +30,19 @@ export class Batch {
     const begin = messages?.findIndex(({ type }) => type === NFNL_MSG_BATCH_BEGIN) ?? -1
     if (messages === undefined || begin < 0) return undefined
     const [first, ...batch] = messages.slice(begin)
-    if (first?.bytes.length !== HEADERS) return undefined
+    const end = batch.pop()
+    if (first?.bytes.length !== HEADERS || end?.type !== NFNL_MSG_BATCH_END) return undefined
     if (!batch.every(({ type }) => TYPE_FLAGS.has(type))) return undefined
     const cut = batch.length - comments.length
     const last = batch.slice(cut).map((message, n) => ruleOf(message, comments[n] ?? ''))
     const known = last.filter((rule) => rule !== undefined)
     if (cut < 0 || known.length < last.length) return undefined
-    return new Batch(joined(batch.slice(0, cut).map(({ bytes }) => bytes)), known)
+    const middle = joined(batch.slice(0, cut).map(({ bytes }) => bytes))
+    return new Batch(
+      middle,
+      known,
+      batch.some(({ type }) => CHANGES.has(type)),
+    )
   }
 
   /** How many comments it takes. */
@@ -229,4 +237,9 @@ const TYPE_FLAGS: ReadonlyMap<number, number> = new Map(
     ['NEWOBJ', 18, NLM_F_CREATE],
     ['DELOBJ', 20, 0],
   ].map(([, type, flags]) => [(NFNL_SUBSYS_NFTABLES << 8) | Number(type), Number(flags)]),
+)
+
+const CHANGES: ReadonlySet<number> = new Set(
+  // NEWRULE, DELTABLE, DELCHAIN, DELSET, DELOBJ
+  [6, 2, 5, 11, 20].map((type) => (NFNL_SUBSYS_NFTABLES << 8) | type),
 )

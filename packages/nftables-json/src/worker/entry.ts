@@ -6,6 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { type EnterNetns, netnsOfThread } from '../in-process/enter-netns.ts'
 import { LateClose } from '../in-process/late-close.ts'
 import { loadLibc } from '../in-process/libc.ts'
+import { loadKoffi } from '../in-process/load-koffi.ts'
 import { loadLibnftables, type RunCommand } from './libnftables.ts'
 import type { Answer, Call, Greeting, Job } from './messages.ts'
 import { Replay } from './replay.ts'
@@ -50,7 +51,7 @@ function say(message: Greeting | Answer): void {
 /** Or why it cannot be had. */
 async function load(): Promise<Native | string> {
   try {
-    const { default: koffi } = await import('koffi')
+    const koffi = await loadKoffi()
     const libc = loadLibc(koffi)
     const late = new LateClose(libc)
     const runCommand = loadLibnftables(koffi, libc, late)
@@ -68,9 +69,8 @@ function answer(native: Native, job: Job): Answer {
 }
 
 function call({ runCommand, replay }: Native, { learn, ...command }: Call): Answer {
-  if (learn === undefined || command.expected === undefined) return runCommand(command)
-  const learned = replay.learn(learn, command, command.expected, runCommand)
-  if (learned.kind !== 'unknown') return learned
-  const ran = runCommand(command)
-  return ran.kind === 'ran' ? { ...ran, isLearned: false } : ran
+  const { expected } = command
+  return learn === undefined || expected === undefined
+    ? runCommand(command)
+    : replay.learn(learn, command, expected, runCommand)
 }

@@ -6,19 +6,20 @@ import { parseListing } from '../listing.ts'
 import type { Failed, ListResult, NetnsGone, RunOptions, RunResult, TooLarge } from '../run.ts'
 import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
-import type { Command, Expected, Moved, Ran } from './libnftables.ts'
+import type { At, Expected, Moved } from './expected.ts'
+import type { Command, Ran } from './libnftables.ts'
 import { Likes } from './likes.ts'
 import type { Answer } from './messages.ts'
 import { NftProcess } from './nft-process.ts'
 
-export type { Expected, Moved } from './libnftables.ts'
+export type { At, Expected, Moved } from './expected.ts'
 
 /**
  * As `run` takes them. A command under way, and the next three, cannot be stopped: cancelled, or too late, they may still be
  * committed.
  */
 export type WorkerOptions = Pick<RunOptions, 'netns' | 'check' | 'signal' | 'timeoutMs'> & {
-  /** The transaction is run only where the namespace is just that, as the process itself finds right before (`run` only). */
+  /** The transaction is run only where the namespace is so, as the process itself finds right before (`run` only). */
   readonly expected?: Expected | undefined
 }
 
@@ -26,10 +27,10 @@ export type WorkerResult =
   | Exclude<RunResult, { kind: 'done' }>
   | Moved
   /**
-   * `generation`: by now, where one was expected. One more than that, if nobody else has committed anything meanwhile.
-   * `isReplayed`: it was sent as it had been for one that is alike, without libnftables.
+   * `at`: where it was, by now, if something was expected; its generation is one more than before, if nobody else has committed
+   * anything meanwhile. `isReplayed`: it was sent as it had been for one that is alike, without libnftables.
    */
-  | { readonly kind: 'done'; readonly generation?: number; readonly isReplayed?: true }
+  | { readonly kind: 'done'; readonly at?: At; readonly isReplayed?: true }
 
 export type Opened =
   | { readonly kind: 'opened'; readonly nft: NftWorker }
@@ -65,11 +66,11 @@ export class NftWorker implements AsyncDisposable {
         ? await this.#command(() => ({ grammar: 'text', input: transaction }), options)
         : await this.#transaction(transaction, options)
     if (ran.kind !== 'ran') return ran
-    const { code, stderr, generation, isReplayed } = ran
+    const { code, stderr, at, isReplayed } = ran
     if (code === 0) {
       return {
         kind: 'done',
-        ...(generation !== undefined && { generation }),
+        ...(at !== undefined && { at }),
         ...(isReplayed === true && { isReplayed }),
       }
     }
@@ -125,11 +126,10 @@ export class NftWorker implements AsyncDisposable {
       if (way === 'again') return { ...where, again: likeness }
       return { ...where, check: false, learn: way === 'learn' ? likeness : undefined, ...call() }
     }, terms)
-    if (answer.kind === 'failed' || (answer.kind === 'ran' && answer.isLearned === false))
-      this.#likes.giveUp(key)
-    if (answer.kind !== 'unknown') return commanded(answer, options)
-    this.#likes.forget(key)
-    return await this.#command(call, options)
+    const learned = answer.kind === 'ran' ? answer.learned : undefined
+    if (answer.kind === 'failed' || learned === 'never') this.#likes.giveUp(key)
+    if (answer.kind === 'unknown' || learned === 'not yet') this.#likes.forget(key)
+    return answer.kind === 'unknown' ? await this.#command(call, options) : commanded(answer, options)
   }
 
   async #command(command: () => Text, options: WorkerOptions): Promise<Commanded> {

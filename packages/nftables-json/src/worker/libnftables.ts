@@ -7,7 +7,6 @@
  * socket's number is beyond what select(2) takes.
  */
 
-import { readCookieBy } from '../in-process/cookie.ts'
 import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
@@ -18,6 +17,7 @@ import {
   openQuickSocket,
 } from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
+import { type At, type Expected, held, type Moved, moved } from './expected.ts'
 
 export type Command = {
   readonly grammar: 'json' | 'text'
@@ -29,20 +29,14 @@ export type Command = {
   readonly debug?: boolean | undefined
 }
 
-/** A namespace as it was known, by its cookie and its generation (see `NetnsAccess`). */
-export type Expected = { readonly cookie: bigint; readonly generation: number }
-
-/** It is another namespace, or something was changed there, or that cannot be told: nothing was run. */
-export type Moved = { readonly kind: 'moved'; readonly reason: string }
-
 /** `code` is libnftables' own: 0 for done. */
 export type Ran = {
   readonly kind: 'ran'
   readonly code: number
   readonly stdout: string
   readonly stderr: string
-  /** By now, where one was expected; undefined where it cannot be told. */
-  readonly generation?: number | undefined
+  /** Where it was, by now, if something was expected; undefined where it cannot be told. */
+  readonly at?: At | undefined
   /** Not by libnftables. */
   readonly isReplayed?: true
 }
@@ -67,23 +61,16 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
     try {
       const { expected } = command
       if (expected === undefined) return runIn(library, context, command)
-      const moved = socket === undefined ? 'its socket is not known' : movedFrom(expected, libc, socket)
-      if (moved !== undefined || socket === undefined) return { kind: 'moved', reason: moved ?? '' }
+      if (socket === undefined) return moved('its socket is not known')
+      const before = held(expected, libc, socket)
+      if ('kind' in before) return before
       const ran = runIn(library, context, command)
-      return { ...ran, generation: readGenerationBy(libc, socket) }
+      const generation = readGenerationBy(libc, socket)
+      return { ...ran, at: generation === undefined ? undefined : { ...before, generation } }
     } finally {
       library.free(context)
     }
   }
-}
-
-/** Why the socket's namespace is not as expected; undefined: it is. */
-function movedFrom(expected: Expected, libc: Libc, socket: number): string | undefined {
-  if (readCookieBy(libc, socket) !== expected.cookie) return 'it is another network namespace'
-  const generation = readGenerationBy(libc, socket)
-  return generation === expected.generation
-    ? undefined
-    : `it is in generation ${generation} and not ${expected.generation}`
 }
 
 /** A pointer, as koffi has them. */

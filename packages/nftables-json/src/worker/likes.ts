@@ -1,6 +1,6 @@
 /**
- * Which transactions the process has been told of, as their caller remembers it: the first of a kind is done as any other,
- * since most have no second; the second is learned from, which takes a little longer; and further ones are only named.
+ * Which transactions the process has been told of, as their caller remembers it: the first of a kind is learned from, and
+ * further ones are only named.
  */
 import { LRUCache } from 'lru-cache'
 
@@ -15,14 +15,14 @@ export class Likes {
 
   /** How the next one is to be done. */
   way(key: string): Way {
-    const next = this.#next.get(key)
-    this.#next.set(key, next === undefined ? 'learn' : next === 'learn' ? 'again' : next)
-    return next ?? 'call'
+    const way = this.#next.get(key) ?? 'learn'
+    if (way === 'learn') this.#next.set(key, 'again')
+    return way
   }
 
   /** The process has learned nothing, and may or may not the next time. */
   forget(key: string): void {
-    this.#next.set(key, 'learn')
+    this.#next.delete(key)
   }
 
   /** There is nothing to be learned. */

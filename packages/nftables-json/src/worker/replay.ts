@@ -3,15 +3,15 @@
  * expected against its own, under the lock of the commit, so that nobody can come in between.
  */
 import { LRUCache } from 'lru-cache'
-import { readCookieBy } from '../in-process/cookie.ts'
-import { readGenerationBy } from '../in-process/generation.ts'
+import { FIRST_GENERATION, readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Libc } from '../in-process/libc.ts'
 import { LITTLE, openNetfilterSocket } from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
 import type { Alike } from '../transaction.ts'
 import { Batch } from './batch.ts'
-import type { Command, Expected, Moved, Ran, RunCommand } from './libnftables.ts'
+import { type Expected, held, type Moved, moved } from './expected.ts'
+import type { Command, Ran, RunCommand } from './libnftables.ts'
 
 /** The batch is not known, or cannot be sent here; nothing was committed. */
 export type Unknown = { readonly kind: 'unknown'; readonly reason: string }
@@ -21,8 +21,10 @@ const LARGE = 30_000
 /** Of all batches, in bytes, and how many. */
 const [MOST_BYTES, MOST] = [4_000_000, 1_000]
 
-/** What one sends again is as libnftables has made it, or why there is none of it. */
-type Learned = Ran | Moved | Unknown | Failed
+/** `never`: it is not to be tried again. */
+export type Learning = (Ran & { readonly learned?: 'not yet' | 'never' }) | Moved | Failed
+
+type Replayed = Ran | Moved | Unknown | Failed
 
 export class Replay {
   readonly #libc: Libc
@@ -38,31 +40,32 @@ export class Replay {
   }
 
   /**
-   * Has libnftables make the batch and not send it, and sends it. It is kept if the kernel takes it: then the namespace was in
-   * the generation that is expected for all the time, so that nobody there can have had a part in what libnftables read.
-   * @returns `unknown` where nothing was committed, and never will be in this way
+   * Has libnftables run it and tell what it sends, and keeps that if the generation has grown by just that: then nobody else
+   * has committed anything since it was the one expected, and nobody there can have had a part in what libnftables read.
+   * (A commit that changes nothing does not count, so only those are kept that always change something.)
    */
-  learn({ key, comments }: Alike, command: Command, expected: Expected, run: RunCommand): Learned {
-    const { input } = command
-    if (input.length > LARGE || MEANT_BY_NAMESPACE.test(input)) return unknown('is not to be kept')
-    const ran = run({ ...command, check: true, debug: true })
+  learn({ key, comments }: Alike, command: Command, expected: Expected, run: RunCommand): Learning {
+    const isFit = command.input.length <= LARGE && !MEANT_BY_NAMESPACE.test(command.input)
+    const ran = run({ ...command, expected, debug: isFit })
     if (ran.kind !== 'ran') return ran
-    const batch = ran.code === 0 ? Batch.ofDebugOutput(ran.stdout, comments) : undefined
-    if (batch === undefined) return unknown('was not made')
-    const sent = this.#within(batch, comments, expected)
-    if (sent.kind === 'ran') this.#batches.set(key, batch)
-    return sent
+    const told = { ...ran, stdout: '' }
+    const before = expected === 'untouched' ? FIRST_GENERATION : expected.generation
+    if (ran.code === 0 && ran.at?.generation !== before + 1) return { ...told, learned: 'not yet' }
+    const batch = isFit && ran.code === 0 ? Batch.ofDebugOutput(ran.stdout, comments) : undefined
+    if (batch?.isChange !== true) return { ...told, learned: 'never' }
+    this.#batches.set(key, batch)
+    return told
   }
 
   /** Sends it in the thread's namespace of the moment. */
-  again({ key, comments }: Alike, expected: Expected): Learned {
+  again({ key, comments }: Alike, expected: Expected): Replayed {
     const batch = this.#batches.get(key)
     if (batch?.comments !== comments.length) return unknown('is not known')
     const sent = this.#within(batch, comments, expected)
     return sent.kind === 'ran' ? { ...sent, isReplayed: true } : sent
   }
 
-  #within(batch: Batch, comments: readonly string[], expected: Expected): Learned {
+  #within(batch: Batch, comments: readonly string[], expected: Expected): Replayed {
     const fd = openNetfilterSocket(this.#libc)
     if (fd < 0) return unknown(`has no socket: ${this.#libc.lastError()}`)
     try {
@@ -72,22 +75,20 @@ export class Replay {
     }
   }
 
-  #send(fd: number, batch: Batch, comments: readonly string[], { cookie, generation }: Expected): Learned {
+  #send(fd: number, batch: Batch, comments: readonly string[], expected: Expected): Replayed {
     const libc = this.#libc
-    // 0 is any, for the kernel.
-    if (generation < 1 || generation > 0xffffffff)
-      return { kind: 'moved', reason: 'there is no such generation' }
-    if (readCookieBy(libc, fd) !== cookie) return { kind: 'moved', reason: 'it is another network namespace' }
-    const bytes = batch.bytes(generation, comments)
+    const before = held(expected, libc, fd)
+    if ('kind' in before) return before
+    const bytes = batch.bytes(before.generation, comments)
     if (libc.send(fd, bytes, bytes.length, 0) < 0) return unknown(`cannot be sent: ${libc.lastError()}`)
     const refused = answered(libc, fd)
-    if (refused === ERESTART) return { kind: 'moved', reason: `it is not in generation ${generation}` }
+    if (refused === ERESTART) return moved(`it is no longer in generation ${before.generation}`)
     if (typeof refused === 'number') return unknown(`is refused with error ${refused}`)
     if (refused !== undefined) return { kind: 'failed', reason: refused }
-    const now = readGenerationBy(libc, fd)
-    if (now === undefined) return { kind: 'failed', reason: 'the generation cannot be told' }
-    if (now === generation) return unknown('was not committed')
-    return { kind: 'ran', code: 0, stdout: '', stderr: '', generation: now }
+    const generation = readGenerationBy(libc, fd)
+    if (generation === undefined) return { kind: 'failed', reason: 'the generation cannot be told' }
+    if (generation === before.generation) return unknown('was not committed')
+    return { kind: 'ran', code: 0, stdout: '', stderr: '', at: { ...before, generation } }
   }
 }
 

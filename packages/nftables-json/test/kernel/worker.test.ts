@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type NetnsAccess, openNetnsAccess } from '../../src/in-process/netns-access.ts'
 import { accept, type ListedTable, match, payload, setRef, Transaction, toText } from '../../src/index.ts'
 import { run } from '../../src/run.ts'
-import { type Expected, NftWorker } from '../../src/worker/index.ts'
+import { type At, NftWorker } from '../../src/worker/index.ts'
 import { HOLDERS, RULES, TABLE, tableHolding, tableWith } from '../constructs.ts'
 import { scratchNetns } from './scratch.ts'
 
@@ -187,7 +187,7 @@ describe('a netns', () => {
 })
 
 describe('what is expected of a netns', () => {
-  const known = (path = netns): Expected => ({
+  const known = (path = netns): At => ({
     cookie: access.cookie(path) ?? expect.fail('no cookie'),
     generation: access.generation(path) ?? expect.fail('no generation'),
   })
@@ -196,7 +196,7 @@ describe('what is expected of a netns', () => {
     await nft.run(small(), { netns })
     const before = known()
     const done = await nft.run(small(), { netns, expected: before })
-    expect(done).toEqual({ kind: 'done', generation: before.generation + 1 })
+    expect(done).toEqual({ kind: 'done', at: { ...before, generation: before.generation + 1 } })
     expect(known()).toEqual({ ...before, generation: before.generation + 1 })
     const refused = await nft.run(impossible(), { netns, expected: known() })
     expect(refused).toMatchObject({ kind: 'refused' })
