@@ -69,6 +69,13 @@ function watched(run: RunTransaction): Watched {
       all.looks += 1
       return kernel.generation(netns)
     },
+    access: {
+      ...kernel.access,
+      look(path) {
+        all.looks += 1
+        return kernel.access.look(path)
+      },
+    },
   }
   const all: Watched = {
     looks: 0,
@@ -103,13 +110,52 @@ async function enforce(all: Watched, compilation: Compilation, key = KEY): Promi
   expect(sameTable(listed.listing.tables[0] ?? expect.fail('no table'), table)).toBe(true)
 }
 
-test('nobody looks where nothing happened, from change to change', async () => {
+test.each([1, 12])('nobody looks where nothing happened, from the first of %i blocks on', async (first) => {
   const all = watched(library.run)
-  await enforce(all, allowing(1))
-  all.looks = 0
-  for (const blocks of [2, 12, 14, 3]) await enforce(all, allowing(blocks))
+  for (const blocks of [first, 2, 12, 14, 3]) await enforce(all, allowing(blocks))
   expect(all.looks).toBe(0)
   expect(failures).toEqual([])
+})
+
+describe.each([2, 12])('where it is not untouched, with %i blocks', (blocks) => {
+  test.each<readonly [string, () => Promise<unknown>]>([
+    ['a table of somebody else’s', async () => await nft('add table ip other')],
+    ['one that was deleted', async () => await nft('add table ip other; delete table ip other')],
+    ['a table of iptables’', async () => await one.inside(['iptables-legacy', '-A', 'INPUT', '-j', 'ACCEPT'])],
+    ['what we wrote before a restart', async () => await enforce(watched(library.run), allowing(1))],
+    ['just what is wanted', async () => await enforce(watched(library.run), allowing(blocks))],
+    [
+      'our table, and what should not be in it',
+      async () => await nft(`add table ${OURS}; add chain ${OURS} input; add rule ${OURS} input accept`),
+    ],
+  ])('%s is seen', async (_, happened) => {
+    await happened()
+    const all = watched(library.run)
+    await enforce(all, allowing(blocks))
+    expect(all.looks).toBeGreaterThan(0)
+    await enforce(all, allowing(blocks + 1))
+    expect(failures).toEqual([])
+  })
+})
+
+test('another pod’s rules stay where both say that the namespace is theirs', async () => {
+  const both = allowing(2, ['a', 'b'])
+  await enforce(watched(library.run), both, 'x/b')
+  const outcome = await update(watched(library.run), both)
+  expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining('that of pod x/b') })
+  expect(await one.inside(['nft', 'list', 'ruleset'])).toContain('pod x/b')
+})
+
+test('somebody writes between a new pod’s first two transactions, and the rules are right all the same', async () => {
+  let ran = 0
+  const all = watched(async (transaction, place) => {
+    ran += 1
+    if (ran === 2) await nft('add table ip other')
+    return await library.run(transaction, place)
+  })
+  await enforce(all, allowing(12))
+  expect(all.looks).toBeGreaterThan(0)
+  await enforce(all, allowing(13))
 })
 
 const OURS = `${TABLE.family} ${TABLE.name}`
@@ -164,6 +210,14 @@ describe('the process fails', () => {
     fails = false
     return { kind: 'failed', reason: 'made up' }
   }
+
+  test('at a new pod, and the rules are right all the same', async () => {
+    const all = watched(failing)
+    fails = true
+    await enforce(all, allowing(12))
+    expect(all.looks).toBeGreaterThan(0)
+    await enforce(all, allowing(3))
+  })
 
   test('and the rules are right all the same', async () => {
     const all = watched(failing)
