@@ -80,7 +80,6 @@ export class Daemon {
   #reporting = false
   #told: { readonly issues: readonly Issue[]; readonly targets: object; readonly at: number } | undefined
   readonly #issuesOfOutcomes = new WeakMap<Outcome, { readonly key: string; readonly issue: Issue }>()
-  readonly #settled = Promise.withResolvers<void>()
   /** When the first change came that is not enforced yet. */
   #changedAt: number | undefined
   #compiling: 'idle' | 'due' | 'resting' | 'resting, due' = 'idle'
@@ -123,11 +122,6 @@ export class Daemon {
       this.#options.onResync?.()
       for (const key of this.#compilation.targets.keys()) this.#reconciler.touch(key)
     }
-  }
-
-  /** Once all that was desired at first has been dealt with. */
-  get settled(): Promise<void> {
-    return this.#settled.promise
   }
 
   /** What is desired of the pod now stands, or nothing is desired of it. */
@@ -264,7 +258,6 @@ export class Daemon {
   #noteIdle(): void {
     if (!this.#reconciler.idle || this.#options.ovn?.ready === false) return
     this.#options.log.debug('settled')
-    if (this.#synced) this.#settled.resolve()
     if (this.#changedAt === undefined || this.#compiling.endsWith('due')) return
     this.#options.observer?.enforced((this.#options.clock.now() - this.#changedAt) / 1_000)
     this.#changedAt = undefined

@@ -22,6 +22,8 @@ export interface AssumedWriteOptions<Listed> {
   readonly dropLog?: DropLog | undefined
   /** Told of each pod in which other rules stand now than before, or may. */
   readonly changed?: (key: string) => void
+  /** See `Written`; of what is written now. */
+  readonly listBy: () => number
 }
 
 /** What is assumed, in the words of `Printed.write`, and the generation that goes with it. */
@@ -67,6 +69,8 @@ export async function writeAssumed<Listed>(
     written.set(key, {
       ...{ instance, digest, governed, ruleset, generation: stood, stood, mismatch },
       ...{ alone: true, crowded: undefined, attachments: undefined },
+      // What others changed before is not seen by this.
+      listBy: before?.listBy ?? options.listBy(),
     })
   return mismatch === undefined ? { kind: 'done' } : { kind: 'done', remark: mismatch }
 }

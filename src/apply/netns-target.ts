@@ -22,7 +22,7 @@ import { keepDirections } from './open-connections.ts'
 import { OtherBackends } from './other-backends.ts'
 import { otherOwner } from './owner.ts'
 import type { Outcome, Target } from './reconciler.ts'
-import { isAsLeft, isAsSeen, stoodAfter, type Written, type WrittenByPod } from './written.ts'
+import { isAsLeft, isAsSeen, listByOf, stoodAfter, type Written, type WrittenByPod } from './written.ts'
 
 export interface NetnsTargetOptions<Listed> {
   readonly locator: NetnsLocator
@@ -36,6 +36,8 @@ export interface NetnsTargetOptions<Listed> {
   readonly dropLog?: DropLog | undefined
   /** Milliseconds from some fixed point. */
   readonly now?: () => number
+  /** At least 0, below 1. */
+  readonly random?: () => number
   /** Told of each pod in which other rules stand now than before, or may. */
   readonly changed?: (key: string) => void
   /** Told of each pod in which somebody else had changed our rules, as they are put back. */
@@ -65,6 +67,7 @@ interface Stands {
   readonly stood: number | undefined
   /** It is there as the kernel listed it, not as we wrote it. */
   readonly isListed: boolean
+  readonly listBy: number
   readonly remark?: string
 }
 
@@ -75,7 +78,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   const { backend } = options
   const written: WrittenByPod = new Map()
   const others = new OtherBackends(options)
-  const large = new LargeListings(options.now ?? (() => performance.now()))
+  const now = options.now ?? (() => performance.now())
+  const listBy = (): number => listByOf(now(), (options.random ?? Math.random)())
+  const large = new LargeListings(now)
 
   /** What stands, but for what was too large to be listed a while ago. */
   async function read(key: string, netns: OpenNetns, signal: AbortSignal): Promise<Found<Listed>> {
@@ -92,7 +97,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     options.dropLog?.leave(key, located)
     if (located.kind !== 'found') return failed(`no network namespace found: ${located.reason}`)
     await using netns = located.netns
-    const wrote = await writeAssumed({ ...options, written }, key, pod, rulesetOf(pod), netns, signal)
+    const wrote = await writeAssumed({ ...options, written, listBy }, key, pod, rulesetOf(pod), netns, signal)
     if (wrote?.kind !== 'done') return wrote ?? (await look(key, pod, netns, signal))
     return remarkable([wrote.remark, large.resting(key)])
   }
@@ -112,7 +117,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const before = untouched ? undefined : await governedBefore(found, pod, netns, signal)
     const lost = await withdrawn(known?.governed ?? before ?? new Map(), pod, netns, signal)
     const ruleset = rulesetOf(lost === undefined ? pod : withAttachments(pod, lost))
-    const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation) ? known : undefined
+    const unmoved = known?.ruleset === ruleset && isAsSeen(known, generation, now()) ? known : undefined
     const alone =
       (await aloneAtFirst) ||
       (known?.alone === true && isAsLeft(known, generation)) ||
@@ -127,7 +132,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     const stands: Stands | Failure =
       'isThere' in printed
         ? await ensure({ key, netns, known, generation, expected, found, alone: writeAlone, printed, signal })
-        : { kind: 'stands', generation, stood: generation, isListed: true }
+        : { kind: 'stands', generation, stood: generation, isListed: true, listBy: printed.listBy }
     if (stands.kind === 'failed') return stands
     options.dropLog?.set(key, ruleset?.logDrops === true ? { netns, ruleset } : undefined)
     const isBare = (): boolean => untouched || (alone && options.kernel?.hasLegacyTables(netns) === false)
@@ -143,6 +148,7 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
         digest,
         governed,
         generation: stands.generation,
+        listBy: stands.listBy,
         ruleset,
         stood: stands.stood,
         alone: alone && !(isOpen && !stands.isListed),
@@ -167,18 +173,24 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   async function ensure(look: Look<Listed>): Promise<Stands | Failure> {
     const { key, netns, known, generation, expected, found, alone, printed, signal } = look
     const asBefore = known?.digest === printed.digest
-    if (asBefore && isAsSeen(known, generation))
-      return { kind: 'stands', generation, stood: generation, isListed: true }
+    if (asBefore && isAsSeen(known, generation, now()))
+      return { kind: 'stands', generation, stood: generation, isListed: true, listBy: known.listBy }
     const isLarge = large.resting(key) !== undefined
     if (asBefore && isLarge && isAsLeft(known, generation))
-      return { kind: 'stands', generation: undefined, stood: generation, isListed: false }
+      return {
+        kind: 'stands',
+        generation: undefined,
+        stood: generation,
+        isListed: false,
+        listBy: known.listBy,
+      }
     const left = known !== undefined && isAsLeft(known, generation) ? known : undefined
     const isAsked = asBefore || (isLarge && left === undefined)
     const stood = found ?? (isAsked ? await read(key, netns, signal) : undefined)
     const isThere = stood !== undefined && printed.isThere(stood)
     if (isThere) {
       if (known === undefined) options.changed?.(key)
-      return { kind: 'stands', generation, stood: generation, isListed: true }
+      return { kind: 'stands', generation, stood: generation, isListed: true, listBy: listBy() }
     }
     // From here on it is not known what stands, until the backend says that all of it does.
     written.delete(key)
@@ -191,7 +203,9 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     options.changed?.(key)
     const since = first === outcome ? stoodAfter(netns, generation, outcome, options.kernel) : undefined
     const remark = unkept && { remark: unkept }
-    return { kind: 'stands', generation: since, stood: since, isListed: false, ...remark }
+    // A change leaves what it does not touch as it was.
+    const by = stands === undefined ? listBy() : (left?.listBy ?? listBy())
+    return { kind: 'stands', generation: since, stood: since, isListed: false, listBy: by, ...remark }
   }
 
   async function keepConnections(netns: OpenNetns, signal: AbortSignal): Promise<string | undefined> {

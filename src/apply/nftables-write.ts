@@ -92,18 +92,20 @@ async function runAll(transactions: readonly Transaction[], place: Place, run: R
     last = await run(transaction, { ...place, expected })
     if (last.kind !== 'done') return { ...last, commits: last.kind === 'failed' ? undefined : commits }
     commits += 1
+    if (expected === undefined) continue
     expected = expectedAfter(expected, last)
+    if (expected === undefined) return { kind: 'moved', reason: 'it is not known where that was', commits }
   }
   return { ...last, commits }
 }
 
-/** If nobody else has changed anything meanwhile. */
+/** If nobody else has changed anything meanwhile; undefined where it is not known. */
 function expectedAfter(
-  expected: Expected | undefined,
+  expected: Expected,
   { at }: Extract<WorkerResult, { kind: 'done' }>,
 ): Expected | undefined {
   if (typeof expected === 'object') return { ...expected, generation: expected.generation + 1 }
-  return expected && at && { cookie: at.cookie, generation: FIRST_GENERATION + 1, isAssumed: true }
+  return at && { cookie: at.cookie, generation: FIRST_GENERATION + 1, isAssumed: true }
 }
 
 function isAssumed(expected: Expected | undefined): boolean {

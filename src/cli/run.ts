@@ -40,9 +40,6 @@ const MOST_SYNC_SECONDS = 2_000_000
 
 const DAY_MS = 86_400_000
 
-/** Rules go before an HTTP server, which takes 15 ms to be loaded; by then it comes in any case; ms. */
-const FIRST_MS = 300
-
 /** How many pods are worked on at once: enough to keep two cores busy, one here and one with what writes. */
 const CONCURRENCY = 8
 
@@ -165,6 +162,11 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
     log,
     signal: stop.signal,
   })
+  if (bindAddress !== undefined && metrics !== undefined) {
+    const { serveEndpoints } = await import('../endpoints.ts')
+    const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
+    resources.use(await serveEndpoints(bindAddress, endpoints))
+  }
   gate =
     gatePlugin &&
     (await openGate(flags, gatePlugin, {
@@ -181,15 +183,8 @@ export async function runCommand(args: readonly string[], env: Environment): Pro
       signal: stop.signal,
     }))
   log.info({ node, networkPlugins: [...options.networkPlugins] }, `enforcing on node ${node}`)
-  const serve = async (): Promise<void> => {
-    if (bindAddress === undefined || metrics === undefined) return
-    await Promise.race([daemon.settled, systemClock.sleep(FIRST_MS, stop.signal)]).catch(() => undefined)
-    const { serveEndpoints } = await import('../endpoints.ts')
-    const endpoints = { ready: () => daemon.ready, metrics: () => metrics.text() }
-    resources.use(await serveEndpoints(bindAddress, endpoints))
-  }
   try {
-    await Promise.all([daemon.run(), serve()])
+    await daemon.run()
   } finally {
     stop.abort()
   }

@@ -59,6 +59,9 @@ interface Watched {
   readonly target: Target<PodTarget>
   /** How often the kernel was looked at. */
   looks: number
+  /** What the kernel is said to be in, whatever happens. */
+  generation: number | undefined
+  now: number
   compilation: Compilation
 }
 
@@ -67,18 +70,21 @@ function watched(run: RunTransaction): Watched {
     ...kernel,
     generation(netns) {
       all.looks += 1
-      return kernel.generation(netns)
+      return all.generation ?? kernel.generation(netns)
     },
     access: {
       ...kernel.access,
       look(path) {
         all.looks += 1
-        return kernel.access.look(path)
+        const looked = kernel.access.look(path)
+        return { ...looked, generation: all.generation ?? looked.generation }
       },
     },
   }
   const all: Watched = {
     looks: 0,
+    generation: undefined,
+    now: 0,
     compilation: allowing(0),
     target: netnsTarget({
       locator: annotationLocator({
@@ -90,6 +96,7 @@ function watched(run: RunTransaction): Watched {
       others: [],
       compilation: () => all.compilation,
       kernel: view,
+      now: () => all.now,
     }),
   }
   return all
@@ -121,7 +128,10 @@ describe.each([2, 12])('where it is not untouched, with %i blocks', (blocks) => 
   test.each<readonly [string, () => Promise<unknown>]>([
     ['a table of somebody else’s', async () => await nft('add table ip other')],
     ['one that was deleted', async () => await nft('add table ip other; delete table ip other')],
-    ['a table of iptables’', async () => await one.inside(['iptables-legacy', '-A', 'INPUT', '-j', 'ACCEPT'])],
+    [
+      'a table of iptables’',
+      async () => await one.inside(['iptables-legacy', '-A', 'INPUT', '-j', 'ACCEPT']),
+    ],
     ['what we wrote before a restart', async () => await enforce(watched(library.run), allowing(1))],
     ['just what is wanted', async () => await enforce(watched(library.run), allowing(blocks))],
     [
@@ -239,6 +249,37 @@ describe('the process fails', () => {
     expect(outcome).toMatchObject({ kind: 'failed', reason: expect.stringContaining('that of pod x/b') })
     expect(await one.inside(['nft', 'list', 'ruleset'])).toContain('pod x/b')
   })
+})
+
+describe('a set that is called as the chain between two transactions is', () => {
+  const set = `add set ${OURS} next { type ipv4_addr; }`
+
+  test('before a pod’s first rules', async () => {
+    await nft(`add table ${OURS}; add chain ${OURS} mnpd; ${set}`)
+    await nft(`add rule ${OURS} mnpd return comment "mnpd ${'0'.repeat(32)}"`)
+    await enforce(watched(library.run), allowing(12))
+  })
+
+  test('between one look and the next', async () => {
+    const all = watched(library.run)
+    await enforce(all, allowing(12))
+    const sets = /set (\S+) \{[^}]*interval/s.exec(await one.inside(['nft', 'list', 'ruleset']))
+    const found = sets?.[1] ?? expect.fail('no set of intervals')
+    await nft(`flush set ${OURS} ${found}; insert rule ${OURS} interface-net1-ingress accept; ${set}`)
+    await enforce(all, allowing(12))
+  })
+})
+
+test('what was changed with no trace in the generation, which comes round, is mended within an hour', async () => {
+  const all = watched(library.run)
+  const compilation = allowing(2)
+  await enforce(all, compilation)
+  all.generation = kernel.access.generation(one.path)
+  await nft(`insert rule ${OURS} interface-net1-ingress accept`)
+  expect(await update(all, compilation)).toEqual({ kind: 'done' })
+  expect(await one.inside(['nft', 'list', 'ruleset'])).toMatch(/interface-net1-ingress \{\s+accept/)
+  all.now = 3_600_000
+  await enforce(all, compilation)
 })
 
 test('without the library nothing is assumed', async () => {

@@ -31,7 +31,7 @@ export async function openKernelView(): Promise<KernelView | undefined> {
     access,
     generation: ({ path }) => access.generation(path),
     isUntouched: (netns, generation = access.generation(netns.path)) =>
-      generation === FIRST_GENERATION && !view.hasLegacyTables(netns),
+      generation === FIRST_GENERATION && !access.hasTables(netns.path) && !view.hasLegacyTables(netns),
     hasLegacyTables: ({ path }) => access.within(path, hasLegacyTables) ?? true,
     hasConnections: ({ path }) => access.within(path, hasConnections) ?? true,
   }

@@ -15,6 +15,7 @@ import {
   Transaction,
 } from 'nftables-json'
 import { isSlowSet, sameButElements, sameChain } from './change-forms.ts'
+import { announce, arrive } from './change-next.ts'
 import { DIGEST_CHAIN, TABLE } from './table.ts'
 
 interface ElementChange {
@@ -36,6 +37,7 @@ export function changeElements(
   const added = new Transaction()
   const table = added.table(TABLE, { tables: [standing], unknown: [] })
   for (const { set, gained } of changes) table.addElements(set.name, gained)
+  announce(table)
   const losses = changes.map((each) => ({ ...each, gained: [] }))
   return [added, change(table.contents, wanted, losses)]
 }
@@ -47,6 +49,7 @@ function change(standing: ListedTable, wanted: ListedTable, changes: readonly El
     table.deleteElements(set.name, lost)
     table.addElements(set.name, gained)
   }
+  arrive(table)
   table.flushChain(DIGEST_CHAIN)
   const digest = wanted.chains.find(({ name }) => name === DIGEST_CHAIN)
   for (const { expr, comment } of digest?.rules ?? []) table.addRule(DIGEST_CHAIN, expr, comment)

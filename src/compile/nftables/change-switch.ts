@@ -12,12 +12,12 @@ import {
   type ListedChain,
   type ListedTable,
   type NamedSet,
-  return_,
   type TableHandle,
   Transaction,
 } from 'nftables-json'
 import { EMPTY, isSlowChain, isSlowSet, type Kept, keptOf, referencesIn } from './change-forms.ts'
-import { NEXT_CHAIN, TABLE } from './table.ts'
+import { announce } from './change-next.ts'
+import { TABLE } from './table.ts'
 
 /** @param standing undefined: there is no table yet. @returns one to four transactions */
 export function switchRules(standing: ListedTable | undefined, wanted: ListedTable): readonly Transaction[] {
@@ -72,15 +72,6 @@ function exchange(table: TableHandle, wanted: ListedTable, kept: Kept): void {
     wanted.sets.filter(({ name }) => !kept.sets.has(name)),
     wanted.chains.filter(({ name }) => !kept.chains.has(name)),
   )
-}
-
-/**
- * A rule that nothing leads to, for as long as the next transaction takes. A transaction that adds one always changes
- * something, and so counts in the namespace's generation, whatever stands; sets alone may be there already.
- */
-function announce(table: TableHandle): void {
-  if (!isNamed(table.contents, NEXT_CHAIN)) table.addChain({ name: NEXT_CHAIN })
-  table.addRule(NEXT_CHAIN, [return_], 'more is to come')
 }
 
 /** Chains come before the rules that lead to them; those that stand are empty by now. */

@@ -16,14 +16,7 @@
  *    differs, as another set of its name. Sets of intervals are there before, by a transaction of their own.
  * 3. The whole table in one transaction, where what stands is not such a table at all.
  */
-import {
-  InvalidName,
-  InvalidText,
-  InvalidValue,
-  type ListedChain,
-  type ListedTable,
-  type Transaction,
-} from 'nftables-json'
+import { type ListedChain, type ListedTable, type Transaction, TransactionError } from 'nftables-json'
 import { once } from '../once.ts'
 import { changeElements } from './change-elements.ts'
 import { headOfChain, isSlowChain, isSlowSet } from './change-forms.ts'
@@ -59,7 +52,7 @@ function changeListed(standing: ListedTable | undefined, printed: Printed): read
     return changeElements(standing, table) ?? switchRules(standing, table)
   } catch (error) {
     // What somebody else put into the table cannot always be said by this builder, and then not be taken away by name.
-    if ([InvalidName, InvalidText, InvalidValue].some((kind) => error instanceof kind)) return [transaction]
+    if (error instanceof TransactionError) return [transaction]
     throw error
   }
 }

@@ -3,6 +3,3 @@ export const TABLE = { family: 'inet', name: 'multi_networkpolicy' } as const
 
 /** The chain that no hook leads to, whose rules say whose ruleset stands, and which version of it. */
 export const DIGEST_CHAIN = 'mnpd'
-
-/** There between two transactions of one change. */
-export const NEXT_CHAIN = 'next'

@@ -4,7 +4,7 @@
  */
 import { readCookie, readCookieBy } from './cookie.ts'
 import { netnsOfThread } from './enter-netns.ts'
-import { readGenerationBy } from './generation.ts'
+import { hasTablesBy, readGenerationBy } from './generation.ts'
 import { LateClose } from './late-close.ts'
 import { loadLibc } from './libc.ts'
 import { loadKoffi } from './load-koffi.ts'
@@ -21,6 +21,8 @@ export interface NetnsAccess {
   generation(netns: string): number | undefined
   /** A number that no other namespace has or will have, whatever its inode; undefined where it cannot be told (Linux 5.14). */
   cookie(netns: string): bigint | undefined
+  /** Whether there is a table of nf_tables, whoever's; true where it cannot be told. */
+  hasTables(netns: string): boolean
   /** Both by one look. */
   look(netns: string): Looked
   /** Does the work there; it must be synchronous. Undefined where the namespace cannot be entered. */
@@ -60,6 +62,7 @@ export async function openNetnsAccess(): Promise<NetnsAccess | undefined> {
     return {
       generation: (netns) => bySocket(netns, (fd) => readGenerationBy(libc, fd)),
       cookie: (netns) => within(netns, () => readCookie(libc)),
+      hasTables: (netns) => bySocket(netns, (fd) => hasTablesBy(libc, fd)) ?? true,
       look: (netns) =>
         bySocket(netns, (fd) => ({
           cookie: readCookieBy(libc, fd),

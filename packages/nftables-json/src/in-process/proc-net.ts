@@ -1,22 +1,29 @@
 /** What /proc/net tells of the thread's namespace of the moment, without a process. */
 import { readFileSync } from 'node:fs'
 
-/** Whether the legacy variant of iptables has ever been used there. */
+/** Whether the legacy variant of iptables has ever been used there; true where it cannot be told. */
 export function hasLegacyTables(): boolean {
   return ['ip_tables_names', 'ip6_tables_names'].some((file) => readNet(file) !== '')
 }
 
-/** Whether there are sockets of TCP, or connected ones of UDP; also said of more than can be listed in no time. */
+/**
+ * Whether there are sockets of TCP, or connected ones of UDP; true where it cannot be told, and where there are more than can be
+ * listed in no time.
+ */
 export function hasConnections(): boolean {
   const sockets = countSockets()
   if (sockets === 0) return false
-  return sockets > MANY || ['tcp', 'tcp6', 'udp', 'udp6'].some((file) => OPEN.test(readNet(file)))
+  const isOpen = (file: string): boolean => {
+    const text = readNet(file)
+    return text === undefined || OPEN.test(text)
+  }
+  return sockets > MANY || ['tcp', 'tcp6', 'udp', 'udp6'].some(isOpen)
 }
 
 /** Of TCP and UDP, listeners included; 1 where it cannot be told. To list them takes a hundred times as long. */
 function countSockets(): number {
   const counts = Object.entries(COUNTS).flatMap(([file, patterns]) => {
-    const text = readNet(file)
+    const text = readNet(file) ?? ''
     return patterns.map((pattern) =>
       pattern
         .exec(text)
@@ -38,11 +45,11 @@ const COUNTS: Readonly<Record<string, readonly RegExp[]>> = {
 /** A socket's line in which the state is established, half closed either way, or closing (include/net/tcp_states.h). */
 const OPEN = /^ *\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} (?:01|04|05|08) /m
 
-/** Empty where the kernel has no such thing. */
-function readNet(name: string): string {
+/** Empty where the kernel has no such thing; undefined where it may not be read, as in another user namespace than ours. */
+function readNet(name: string): string | undefined {
   try {
     return readFileSync(`/proc/thread-self/net/${name}`, 'utf8')
-  } catch {
-    return ''
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? '' : undefined
   }
 }

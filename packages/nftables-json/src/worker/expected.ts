@@ -3,7 +3,7 @@
  * the transaction goes through, right before.
  */
 import { readCookieBy } from '../in-process/cookie.ts'
-import { FIRST_GENERATION, readGenerationBy } from '../in-process/generation.ts'
+import { FIRST_GENERATION, hasTablesBy, readGenerationBy } from '../in-process/generation.ts'
 import type { Libc } from '../in-process/libc.ts'
 import { hasConnections, hasLegacyTables } from '../in-process/proc-net.ts'
 
@@ -27,9 +27,15 @@ export function held(expected: Expected, libc: Libc, fd: number): At | Moved {
   const wanted = expected === 'untouched' ? FIRST_GENERATION : expected.generation
   const generation = readGenerationBy(libc, fd)
   if (generation !== wanted) return moved(`it is in generation ${generation} and not ${wanted}`)
-  if (expected === 'untouched' && hasLegacyTables()) return moved('there are tables of iptables')
-  if (expected === 'untouched' && hasConnections()) return moved('there are connections')
-  return { cookie, generation }
+  const touched = expected === 'untouched' ? touchedBy(libc, fd) : undefined
+  return touched === undefined ? { cookie, generation } : moved(`there are ${touched}`)
+}
+
+/** The generation is a number of 32 bits, which whoever keeps at it for hours can bring round to the first again. */
+function touchedBy(libc: Libc, fd: number): string | undefined {
+  if (hasTablesBy(libc, fd)) return 'tables'
+  if (hasLegacyTables()) return 'tables of iptables'
+  return hasConnections() ? 'connections' : undefined
 }
 
 export function moved(reason: string): Moved {

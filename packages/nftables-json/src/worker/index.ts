@@ -8,7 +8,7 @@ import type { Transaction } from '../transaction.ts'
 import type { TableKey } from '../types.ts'
 import type { At, Expected, Moved } from './expected.ts'
 import type { Command, Ran } from './libnftables.ts'
-import { Likes } from './likes.ts'
+import { Likes, type Way } from './likes.ts'
 import type { Answer } from './messages.ts'
 import { NftProcess } from './nft-process.ts'
 
@@ -121,14 +121,17 @@ export class NftWorker implements AsyncDisposable {
       return await this.#command(call, options)
     const { key } = likeness
     const where = { netns, expected }
+    let asked: Way | undefined
     const answer = await this.#process.ask(() => {
       const way = this.#likes.way(key)
+      asked = way
       if (way === 'again') return { ...where, again: likeness }
       return { ...where, check: false, learn: way === 'learn' ? likeness : undefined, ...call() }
     }, terms)
     const learned = answer.kind === 'ran' ? answer.learned : undefined
     if (answer.kind === 'failed' || learned === 'never') this.#likes.giveUp(key)
-    if (answer.kind === 'unknown' || learned === 'not yet') this.#likes.forget(key)
+    const isElsewhere = asked === 'learn' && ['moved', 'netns-gone'].includes(answer.kind)
+    if (isElsewhere || answer.kind === 'unknown' || learned === 'not yet') this.#likes.forget(key)
     return answer.kind === 'unknown' ? await this.#command(call, options) : commanded(answer, options)
   }
 

@@ -65,12 +65,21 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
       const before = held(expected, libc, socket)
       if ('kind' in before) return before
       const ran = runIn(library, context, command)
-      const generation = readGenerationBy(libc, socket)
+      const generation = generationNow(libc, late)
       return { ...ran, at: generation === undefined ? undefined : { ...before, generation } }
     } finally {
       library.free(context)
     }
   }
+}
+
+/** By a socket of ours: libnftables up to 0.9.8 may have another one by now, which hears others than the kernel. */
+function generationNow(libc: Libc, late: LateClose): number | undefined {
+  const fd = openNetfilterSocket(libc)
+  if (fd < 0) return undefined
+  const generation = readGenerationBy(libc, fd)
+  late.add(fd)
+  return generation
 }
 
 /** A pointer, as koffi has them. */

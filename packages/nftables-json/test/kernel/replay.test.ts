@@ -251,6 +251,16 @@ describe('where it is not sent again', () => {
     expect(await listing(third)).toBe('')
   })
 
+  test('what could not be learned from the first, elsewhere than expected, is from the next', async () => {
+    const key = newKey()
+    const expected = { ...known(first), cookie: 1n }
+    expect(await nft.run(small(key, 'lost'), { netns: first.path, expected })).toMatchObject({
+      kind: 'moved',
+    })
+    expect(await runIn(second, small(key, 'a'))).not.toHaveProperty('isReplayed')
+    expect(await runIn(third, small(key, 'b'))).toMatchObject({ isReplayed: true })
+  })
+
   test('a process that is new is told all of it again', async () => {
     const key = newKey()
     await inAll((whose) => small(key, whose))
