@@ -8,7 +8,7 @@ import { FullNode } from '../test/kube/full-node.ts'
 import type { Figure, Goal } from './figures.ts'
 import { residentMemory } from './yardstick.ts'
 
-/** `PODS=100000` for a cluster of the largest size; it takes four minutes. */
+/** `PODS=100000` for a cluster of the largest size; it takes six to ten minutes. */
 const REMOTE_PODS = Number(process.env['PODS'] ?? 10_000)
 /** One a second, past the first time that every pod is looked at again (`--sync-period`). */
 const SAMPLES = 40

@@ -1,7 +1,7 @@
 /** Transactions that are alike: from the second on their batch is sent as libnftables made it once, and comes to the same. */
 import { execaSync } from 'execa'
 import koffi from 'koffi'
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { readGenerationBy } from '../../src/in-process/generation.ts'
 import { LateClose } from '../../src/in-process/late-close.ts'
 import { loadLibc } from '../../src/in-process/libc.ts'
@@ -23,26 +23,19 @@ import {
   Transaction,
   tableLines,
 } from '../../src/index.ts'
-import { type At, NftWorker, type WorkerResult } from '../../src/worker/index.ts'
+import type { At, WorkerResult } from '../../src/worker/index.ts'
 import { loadLibnftables, type RunCommand } from '../../src/worker/libnftables.ts'
 import { Replay } from '../../src/worker/replay.ts'
 import { addReferents, HOLDERS, RULES, TABLE } from '../constructs.ts'
+import { openWorker } from './open-worker.ts'
 import { type Scratch, scratchNetns } from './scratch.ts'
 
 const [first, second, third] = [scratchNetns('again-1'), scratchNetns('again-2'), scratchNetns('again-3')]
 const ALL = [first, second, third]
 
 const access = (await openNetnsAccess()) ?? expect.fail('no access')
-let nft: NftWorker
+const nft = await openWorker()
 
-beforeAll(async () => {
-  const opened = await NftWorker.open()
-  if (opened.kind !== 'opened') throw new Error(opened.reason)
-  nft = opened.nft
-})
-afterAll(async () => {
-  await nft[Symbol.asyncDispose]()
-})
 beforeEach(async () => {
   for (const { nft: by } of ALL) await by(['flush', 'ruleset'])
 })

@@ -2,24 +2,19 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { execa } from 'execa'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, beforeEach, expect, test } from 'vitest'
 import { FIRST_GENERATION, openNetnsAccess } from '../../src/in-process/netns-access.ts'
 import { accept, Transaction } from '../../src/index.ts'
-import { NftWorker, type WorkerResult } from '../../src/worker/index.ts'
+import type { WorkerResult } from '../../src/worker/index.ts'
+import { openWorker } from './open-worker.ts'
 
 const TABLE = { family: 'inet', name: 'example' } as const
 const name = `njson-untouched-${process.pid}`
 const netns = `/run/netns/${name}`
 const access = (await openNetnsAccess()) ?? expect.fail('no access')
-let nft: NftWorker
+const nft = await openWorker()
 
-beforeAll(async () => {
-  const opened = await NftWorker.open()
-  if (opened.kind !== 'opened') throw new Error(opened.reason)
-  nft = opened.nft
-})
 afterAll(async () => {
-  await nft[Symbol.asyncDispose]()
   await execa('ip', ['netns', 'delete', name])
 })
 beforeEach(async () => {

@@ -4,8 +4,9 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type NetnsAccess, openNetnsAccess } from '../../src/in-process/netns-access.ts'
 import { accept, type ListedTable, match, payload, setRef, Transaction, toText } from '../../src/index.ts'
 import { run } from '../../src/run.ts'
-import { type At, NftWorker } from '../../src/worker/index.ts'
+import type { At } from '../../src/worker/index.ts'
 import { HOLDERS, RULES, TABLE, tableHolding, tableWith } from '../constructs.ts'
+import { openWorker } from './open-worker.ts'
 import { scratchNetns } from './scratch.ts'
 
 const scratch = scratchNetns('worker')
@@ -13,17 +14,13 @@ const other = scratchNetns('worker-other')
 const netns = scratch.path
 
 const notANetns = `/run/njson-worker-file-${process.pid}`
-let nft: NftWorker
+const nft = await openWorker()
 const access: NetnsAccess = (await openNetnsAccess()) ?? expect.fail('no access')
 
 beforeAll(async () => {
-  const opened = await NftWorker.open()
-  if (opened.kind !== 'opened') throw new Error(opened.reason)
-  nft = opened.nft
   await writeFile(notANetns, '')
 })
 afterAll(async () => {
-  await nft[Symbol.asyncDispose]()
   await rm(notANetns, { force: true })
 })
 
