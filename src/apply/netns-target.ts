@@ -14,7 +14,7 @@ import type { Backend, Expected, Found, Governed, Printed, WriteOutcome } from '
 import { mismatches, withAttachments, withdrawn } from './claims.ts'
 import type { DropLog } from './drop-log.ts'
 import { LargeListings } from './listing-bounds.ts'
-import { cookieOf, instanceBy } from './netns/instance.ts'
+import { cookieOf, instanceBy, instanceOf } from './netns/instance.ts'
 import type { KernelView } from './netns/kernel.ts'
 import type { NetnsLocator } from './netns/locate.ts'
 import type { OpenNetns } from './netns/open-netns.ts'
@@ -105,9 +105,10 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
   /** Holds what stands against what should, and writes where it differs. */
   async function look(key: string, pod: Pod, netns: OpenNetns, signal: AbortSignal): Promise<Outcome> {
     // Before anything is read: what is changed from here on is seen as a change at the next look.
-    const looked = options.kernel?.access.look(netns.path)
-    const instance = instanceBy(looked?.cookie, netns)
-    const generation = backend.name === 'nftables' ? looked?.generation : undefined
+    const access = options.kernel?.access
+    const looked = backend.name === 'nftables' ? access?.look(netns.path) : undefined
+    const instance = looked === undefined ? instanceOf(netns, access) : instanceBy(looked.cookie, netns)
+    const generation = looked?.generation
     const known = written.get(key)?.instance === instance ? written.get(key) : undefined
     const untouched = known === undefined && options.kernel?.isUntouched(netns, generation) === true
     const aloneAtFirst = known === undefined && (untouched || isAlone(generation, netns, signal))
@@ -196,15 +197,16 @@ export function netnsTarget<Listed>(options: NetnsTargetOptions<Listed>): Target
     written.delete(key)
     if (asBefore && (stood?.kind !== 'failed' || stood.tooLarge === true)) options.drifted?.(key)
     const unkept = found?.kind === 'absent' ? await keepConnections(netns, signal) : undefined
-    const stands = stood === undefined && left !== undefined ? backend.print(left.ruleset) : undefined
+    // A change leaves what it does not touch as it was.
+    const from = stood === undefined ? left : undefined
+    const stands = from && backend.print(from.ruleset)
     const first = await printed.write(netns, signal, { found: stood, stands, alone, expected })
     const outcome = first.kind === 'moved' ? await printed.write(netns, signal) : first
     if (outcome.kind !== 'done') return unwritten(outcome)
     options.changed?.(key)
     const since = first === outcome ? stoodAfter(netns, generation, outcome, options.kernel) : undefined
     const remark = unkept && { remark: unkept }
-    // A change leaves what it does not touch as it was.
-    const by = stands === undefined ? listBy() : (left?.listBy ?? listBy())
+    const by = from?.listBy ?? listBy()
     return { kind: 'stands', generation: since, stood: since, isListed: false, listBy: by, ...remark }
   }
 

@@ -24,11 +24,15 @@ export function held(expected: Expected, libc: Libc, fd: number): At | Moved {
   const cookie = readCookieBy(libc, fd)
   if (cookie === undefined) return moved('the kernel does not tell which network namespace it is')
   if (expected !== 'untouched' && cookie !== expected.cookie) return moved('it is another network namespace')
-  const wanted = expected === 'untouched' ? FIRST_GENERATION : expected.generation
+  const wanted = generationOf(expected)
   const generation = readGenerationBy(libc, fd)
   if (generation !== wanted) return moved(`it is in generation ${generation} and not ${wanted}`)
   const touched = expected === 'untouched' ? touchedBy(libc, fd) : undefined
   return touched === undefined ? { cookie, generation } : moved(`there are ${touched}`)
+}
+
+export function generationOf(expected: Expected): number {
+  return expected === 'untouched' ? FIRST_GENERATION : expected.generation
 }
 
 /** The generation is a number of 32 bits, which whoever keeps at it for hours can bring round to the first again. */

@@ -3,14 +3,14 @@
  * expected against its own, under the lock of the commit, so that nobody can come in between.
  */
 import { LRUCache } from 'lru-cache'
-import { FIRST_GENERATION, readGenerationBy } from '../in-process/generation.ts'
+import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Libc } from '../in-process/libc.ts'
 import { LITTLE, openNetfilterSocket } from '../in-process/netfilter-socket.ts'
 import type { Failed } from '../run.ts'
 import type { Alike } from '../transaction.ts'
 import { Batch } from './batch.ts'
-import { type Expected, held, type Moved, moved } from './expected.ts'
+import { type Expected, generationOf, held, type Moved, moved } from './expected.ts'
 import type { Command, Ran, RunCommand } from './libnftables.ts'
 
 /** The batch is not known, or cannot be sent here; nothing was committed. */
@@ -49,8 +49,8 @@ export class Replay {
     const ran = run({ ...command, expected, debug: isFit })
     if (ran.kind !== 'ran') return ran
     const told = { ...ran, stdout: '' }
-    const before = expected === 'untouched' ? FIRST_GENERATION : expected.generation
-    if (ran.code === 0 && ran.at?.generation !== before + 1) return { ...told, learned: 'not yet' }
+    if (ran.code === 0 && ran.at?.generation !== generationOf(expected) + 1)
+      return { ...told, learned: 'not yet' }
     const batch = isFit && ran.code === 0 ? Batch.ofDebugOutput(ran.stdout, comments) : undefined
     if (batch?.isChange !== true) return { ...told, learned: 'never' }
     this.#batches.set(key, batch)
