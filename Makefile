@@ -19,7 +19,7 @@ help: ## this list
 setup: packages build ## what is needed to run: Debian packages, Node.js, the bundle and node_modules/.bin/mnpd
 
 .PHONY: build
-build: dist/mnpd.mjs node_modules/.bin/mnpd
+build: dist/mnpd.cjs node_modules/.bin/mnpd
 
 .PHONY: demo
 demo: setup ## pods on two networks, some policies, who reaches whom before, during and after an edit
@@ -65,7 +65,7 @@ node_modules/.stamp: package.json package-lock.json $(wildcard packages/*/packag
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
-dist/mnpd.mjs: node_modules/.stamp $(SOURCES)
+dist/mnpd.cjs: node_modules/.stamp $(SOURCES)
 	@node build.ts
 
 node_modules/.bin/mnpd: node_modules/.stamp bin/mnpd

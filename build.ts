@@ -1,12 +1,21 @@
 /**
  * Bundles src/main.ts to dist/: what is deployed, and what the tests run. One file for all that the daemon needs in any case,
  * chunks for what is imported only when it is used, since each library costs resident memory on every node, and each file
- * 0.3 ms of a start.
+ * 0.3 ms of a start. Beside each file is its bytecode, see src/launch.ts.
  */
-import { readdir, rm } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
-import { type InputOptions, type OutputOptions, type Plugin, type PluginContext, rolldown } from 'rolldown'
+import { setFlagsFromString } from 'node:v8'
+import {
+  type InputOptions,
+  type OutputChunk,
+  type OutputOptions,
+  type Plugin,
+  type PluginContext,
+  rolldown,
+} from 'rolldown'
+import { bytecodeOf, scriptOf } from './src/bytecode.ts'
 
 process.chdir(import.meta.dirname)
 
@@ -47,6 +56,32 @@ function addImports(context: PluginContext, id: string): void {
   for (const each of context.getModuleInfo(id)?.importedIds ?? []) addImports(context, each)
 }
 
+/** The client library's connections, of which none is opened (see src/watch/kube/connection-kubeconfig.ts), are a megabyte. */
+const withoutUndici: Plugin = {
+  name: 'without-undici',
+  resolveId: (path) => (path === 'undici' ? WITHOUT_UNDICI : undefined),
+  load: (id) =>
+    id === WITHOUT_UNDICI
+      ? `export function Agent() { throw new Error('undici is not in the bundle') }
+         export { Agent as ProxyAgent, Agent as fetch }`
+      : undefined,
+}
+
+const WITHOUT_UNDICI = '\0without-undici'
+
+/** V8 holds a text with any other character by two bytes for each. Escaped, they mean the same in literals, and in comments nothing. */
+const asciiOnly: Plugin = {
+  name: 'ascii-only',
+  // Whoever prints the code writes them anew, so not before.
+  generateBundle(_, bundle) {
+    for (const chunk of Object.values(bundle)) if (chunk.type === 'chunk') chunk.code = escaped(chunk.code)
+  },
+}
+
+function escaped(code: string): string {
+  return code.replaceAll(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
 const INPUT: InputOptions = {
   // Has code of the machine's own, which cannot be bundled.
   external: ['koffi'],
@@ -54,33 +89,59 @@ const INPUT: InputOptions = {
 }
 const OUTPUT: OutputOptions = {
   dir: 'dist',
-  format: 'esm',
-  entryFileNames: '[name].mjs',
-  chunkFileNames: '[name]-[hash].mjs',
   sourcemap: true,
   comments: { legal: false },
+}
+const COMMON_JS: OutputOptions = {
+  ...OUTPUT,
+  format: 'cjs',
+  entryFileNames: '[name]-[hash].cjs',
+  chunkFileNames: '[name]-[hash].cjs',
 }
 
 const daemon = await rolldown({
   ...INPUT,
-  input: { mnpd: 'src/main.ts' },
-  plugins: [builtinsAsValues, startSeen],
+  input: { main: 'src/main.ts' },
+  plugins: [builtinsAsValues, withoutUndici, startSeen, asciiOnly],
+  // Of the client library's types of all resources, which do nothing when they are imported, hardly any is used.
+  treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/dist/gen/') },
 })
+const { output: ofDaemon } = await daemon.write({
+  ...COMMON_JS,
+  codeSplitting: { groups: [{ name: 'start', test: (id) => ofEachStart.has(id) }] },
+})
+const chunks = ofDaemon.filter((each) => each.type === 'chunk')
+for (const chunk of chunks) await writeFile(join('dist', bytecodeOf(chunk.fileName)), compiled(chunk))
+const main = chunks.find(({ isEntry }) => isEntry)
+
 // The process that holds libnftables is a file of its own, see packages/nftables-json/README.md, and loads nothing else.
 const worker = await rolldown({
   ...INPUT,
   input: { 'nft-worker': 'packages/nftables-json/src/worker/entry.ts' },
   plugins: [builtinsAsValues],
 })
-const written = [
-  await daemon.write({
-    ...OUTPUT,
-    codeSplitting: { groups: [{ name: 'start', test: (id) => ofEachStart.has(id) }] },
-  }),
-  await worker.write(OUTPUT),
-].flatMap(({ output }) => output.map(({ fileName }) => fileName))
+const { output: ofWorker } = await worker.write({ ...OUTPUT, format: 'esm', entryFileNames: '[name].mjs' })
 
-// Chunks of earlier builds go last, so that there is a whole bundle at every moment.
+// The one name that is known to others goes last, then chunks of earlier builds, so that there is a whole bundle at every moment.
+const launch = await rolldown({
+  ...INPUT,
+  input: { mnpd: 'src/launch.ts' },
+  plugins: [builtinsAsValues],
+  transform: { define: { MAIN: JSON.stringify(main?.fileName) } },
+})
+await launch.write({ ...COMMON_JS, entryFileNames: '[name].cjs.new', sourcemap: false })
+await rename('dist/mnpd.cjs.new', 'dist/mnpd.cjs')
+const bytecode = chunks.map(({ fileName }) => bytecodeOf(fileName))
+const written = [...ofDaemon, ...ofWorker].map(({ fileName }) => fileName).concat('mnpd.cjs', bytecode)
 for (const name of await readdir('dist')) {
   if (!written.includes(name)) await rm(join('dist', name), { recursive: true, force: true })
+}
+
+/** All its functions: what is left to be compiled when it is called is compiled anew at each start. */
+function compiled({ fileName, code }: OutputChunk): Buffer {
+  setFlagsFromString('--no-lazy')
+  const script = scriptOf(code, fileName)
+  // V8 takes bytecode from a V8 with the same flags.
+  setFlagsFromString('--lazy')
+  return script.createCachedData()
 }

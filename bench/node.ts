@@ -3,17 +3,17 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
-import { FIRST_GENERATION, type NetnsAccess, openNetnsAccess } from 'nftables-json/netns'
 import { DaemonProcess } from '../test/daemon.ts'
 import { allowing, LOCAL_PODS, manyPods, tenPolicies } from '../test/full-node.ts'
 import { Lab } from '../test/lab/lab.ts'
 import type { Pod } from '../test/lab/pod.ts'
 import { type KubeObject, Manifests, networkObject, podObject } from '../test/manifests.ts'
 import type { Figure, Goal, Yardstick } from './figures.ts'
+import { Generations } from './generations.ts'
 import { WRITERS, type Writer } from './latency.ts'
 import { BareNft, residentMemory } from './yardstick.ts'
 
-const STARTS = 2
+const STARTS = 5
 const EDITS = 6
 const SIZES = [10, 40, LOCAL_PODS] as const
 const IDLE_MS = 60_000
@@ -26,19 +26,18 @@ const GOALS: Readonly<Record<'start' | 'edit' | 'join', number>> = { start: 0.1,
 const SPAWNING = 1.3
 
 export async function node(): Promise<readonly Figure[]> {
-  const access = await openNetnsAccess()
-  if (access === undefined) throw new Error('koffi cannot be loaded')
   const figures: Figure[] = []
   for (const writer of WRITERS) {
     const starts: number[] = []
     const memory: number[] = []
     const y: number[] = []
     for (let time = 0; time < STARTS; time += 1) {
-      await using full = await Full.create(access)
+      await using full = await Full.create()
       await full.fill(LOCAL_PODS)
+      const before = full.generations.of(full.pods)
       const began = performance.now()
       await using daemon = await full.start(writer)
-      await full.changed(new Map(full.pods.map((pod) => [pod, FIRST_GENERATION])))
+      await full.generations.changed(before)
       starts.push(performance.now() - began - nodeStart())
       await daemon.ready(PATIENCE_MS)
       memory.push(residentMemory(daemon.pid))
@@ -63,20 +62,21 @@ export async function node(): Promise<readonly Figure[]> {
 
 class Full implements AsyncDisposable {
   readonly pods: readonly Pod[]
+  readonly generations: Generations
   readonly #lab: Lab
   readonly #manifests: Manifests
-  readonly #access: NetnsAccess
 
-  private constructor(lab: Lab, manifests: Manifests, pods: readonly Pod[], access: NetnsAccess) {
+  private constructor(lab: Lab, manifests: Manifests, pods: readonly Pod[], generations: Generations) {
     this.#lab = lab
     this.#manifests = manifests
     this.pods = pods
-    this.#access = access
+    this.generations = generations
   }
 
-  static async create(access: NetnsAccess): Promise<Full> {
+  static async create(): Promise<Full> {
     const lab = await Lab.create('node')
-    return new Full(lab, await Manifests.create(), await manyPods(lab), access)
+    const pods = await manyPods(lab)
+    return new Full(lab, await Manifests.create(), pods, await Generations.of(pods))
   }
 
   /** Has so many of the pods be of this node; the others are unknown. */
@@ -102,20 +102,6 @@ class Full implements AsyncDisposable {
     const bare = new BareNft(pod, this.#manifests.directory, `default/${pod.name}`)
     bare.take(times)
     return bare.samples
-  }
-
-  /** Waits until the rules of all those have been written to since. */
-  async changed(since: ReadonlyMap<Pod, number | undefined>): Promise<void> {
-    const end = performance.now() + PATIENCE_MS
-    const left = new Map(since)
-    while (left.size > 0) {
-      for (const [pod, before] of left) {
-        if (this.#access.generation(pod.netns) === before) break
-        left.delete(pod)
-      }
-      if (performance.now() > end) throw new Error(`${left.size} pods have not changed`)
-      if (left.size > 0) await setTimeout(1)
-    }
   }
 
   /** One policy edited, and one peer come or gone, for each size; the last daemon is then left to itself. */
@@ -151,6 +137,7 @@ class Full implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.generations[Symbol.dispose]()
     await this.#manifests[Symbol.asyncDispose]()
     await this.#lab[Symbol.asyncDispose]()
   }
@@ -161,9 +148,9 @@ class Full implements AsyncDisposable {
 
   async #time(size: number, save: () => Promise<number>): Promise<number> {
     const pods = this.pods.slice(0, size)
-    const before = new Map(pods.map((pod) => [pod, this.#access.generation(pod.netns)]))
+    const before = this.generations.of(pods)
     const saved = await save()
-    await this.changed(before)
+    await this.generations.changed(before)
     return (Number(process.hrtime.bigint()) - saved) / 1e6
   }
 }

@@ -82,11 +82,14 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
-try {
-  process.exitCode = await main(process.argv.slice(2))
-} catch (error) {
-  const known = error instanceof UsageError
-  process.stderr.write(`mnpd: ${known ? error.message : error instanceof Error ? error.stack : error}\n`)
-  // At once: after an error of ours nothing that still runs can be trusted to end by itself.
-  process.exit(2)
-}
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code
+  },
+  (error: unknown) => {
+    const known = error instanceof UsageError
+    process.stderr.write(`mnpd: ${known ? error.message : error instanceof Error ? error.stack : error}\n`)
+    // At once: after an error of ours nothing that still runs can be trusted to end by itself.
+    process.exit(2)
+  },
+)

@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { execa } from 'execa'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bytecodeTold, TELL_BYTECODE } from '../bytecode.ts'
 import type { Pod } from '../runtime/containerd.ts'
 import { Cluster } from './cluster.ts'
 import type { DaemonPod } from './daemon-pod.ts'
@@ -93,10 +94,16 @@ test.each([
 
 test('libnftables is loaded into Node.js itself', async () => {
   const script = `
-    const koffi = require('node:module').createRequire('/opt/mnpd/dist/mnpd.mjs')('koffi')
+    const koffi = require('node:module').createRequire('/opt/mnpd/dist/mnpd.cjs')('koffi')
     const context = koffi.load('libnftables.so.1').func('void *nft_ctx_new(uint32_t)')(0)
     console.log(context === null ? 'none' : 'loaded')`
   expect(await daemon.exec('node', '--eval', script)).toBe('loaded')
+})
+
+test('its bytecode is taken by its Node.js', async () => {
+  const { NODE_OPTIONS } = TELL_BYTECODE
+  const told = await daemon.exec('sh', '-c', `NODE_OPTIONS='${NODE_OPTIONS}' mnpd run --help 2>&1`)
+  expect(new Set(bytecodeTold(told))).toEqual(new Set(['taken']))
 })
 
 test('nothing that only builds or tests is in it', async () => {

@@ -11,7 +11,7 @@
  */
 import { close } from 'node:fs'
 import type { Libc } from './libc.ts'
-import { duplicate } from './netfilter-socket.ts'
+import { duplicate, extendFiles } from './netfilter-socket.ts'
 
 /** By then the kernel has freed it. */
 const RIPE_MS = 100
@@ -19,6 +19,8 @@ const RIPE_MS = 100
 const MOST = 256
 /** The lowest of their numbers; with all that are held it stays within 1,024 files, which a process may have as a rule. */
 const LOWEST = 512
+/** Beyond all of them. */
+const HIGHEST = 1_023
 
 /** Each holds a thread of the pool, of which Node.js has four. */
 const MOST_AT_ONCE = 2
@@ -33,6 +35,8 @@ export class LateClose {
   constructor(libc: Libc, most: number = MOST) {
     this.#libc = libc
     this.#most = most
+    // It has the pool's threads start as well, while this one is in no pod's namespace.
+    extendFiles(libc, HIGHEST)
   }
 
   /** Takes over the descriptor. */

@@ -1,5 +1,5 @@
 /**
- * The C library, by koffi. Only synchronous calls are made: koffi runs others on threads of a pool, which are in a
+ * The C library, by koffi. Calls are synchronous but for one, since koffi runs others on threads of a pool, which are in a
  * network namespace of their own.
  */
 import { getSystemErrorName } from 'node:util'
@@ -24,6 +24,13 @@ export type Libc = {
   /** Variadic: the name of a type before each further argument. */
   readonly fcntl: (fd: number, command: number, type: 'int', value: number) => number
   readonly close: (fd: number) => number
+  /** `fcntl` on another thread, which has an `errno` of its own. */
+  readonly fcntlElsewhere: (
+    fd: number,
+    command: number,
+    value: number,
+    done: (error: unknown, result: number) => void,
+  ) => void
   readonly lastError: () => string
 }
 
@@ -39,6 +46,8 @@ export function loadLibc(koffi: Koffi): Libc {
     recv: c.func('long recv(int, _Out_ void *, size_t, int)'),
     fcntl: c.func('int fcntl(int, int, ...)'),
     close: c.func('int close(int)'),
+    // Declared without its dots, since koffi has no other way to call it so; an int goes the same way in both.
+    fcntlElsewhere: c.func('int fcntl(int, int, int)').async,
     lastError: () => getSystemErrorName(-koffi.errno()),
   }
 }

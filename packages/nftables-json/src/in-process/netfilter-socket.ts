@@ -1,4 +1,5 @@
 /** Netlink sockets of netfilter: ours, and the one that libnftables opens and does not tell of. */
+import { closeSync, openSync } from 'node:fs'
 import { endianness } from 'node:os'
 import type { Libc } from './libc.ts'
 
@@ -38,6 +39,18 @@ export function openQuickSocket(libc: Libc): number {
 export function duplicate(libc: Libc, fd: number, lowest: number): number {
   libc.fcntl(fd, F_SETFD, 'int', FD_CLOEXEC)
   return libc.fcntl(fd, F_DUPFD_CLOEXEC, 'int', lowest)
+}
+
+/**
+ * Has the kernel make room for descriptors up to that number. A process with threads waits for that, 10 ms (measured: an RCU
+ * grace period), so another thread does.
+ */
+export function extendFiles(libc: Libc, highest: number): void {
+  const fd = openSync('/dev/null', 'r')
+  libc.fcntlElsewhere(fd, F_DUPFD_CLOEXEC, highest, (_, kept) => {
+    closeSync(fd)
+    libc.close(kept)
+  })
 }
 
 export function isNetfilterSocket(libc: Libc, fd: number): boolean {

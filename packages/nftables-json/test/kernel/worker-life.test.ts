@@ -72,7 +72,7 @@ describe('what is held', () => {
     const before = await anonymousMemory(nft.pid)
     await replace(500)
     expect((await anonymousMemory(nft.pid)) - before).toBeLessThan(16 * 1024)
-    await vi.waitFor(async () => expect(await openFiles(nft.pid)).toBe(files), 5_000)
+    await vi.waitFor(async () => expect(await openFiles(nft.pid)).toBeLessThanOrEqual(files), 5_000)
   })
 
   test('is not the namespace: it ends with its last user', async () => {
@@ -90,7 +90,7 @@ describe('what is held', () => {
     await vi.waitFor(async () => expect(await links()).not.toContain('pod@'), 10_000)
   })
 
-  test('is not the namespace either where a thread starts while another of the process is in it', async () => {
+  test('is not the namespace either by a thread that is started while another of the process is in it: all are there before', async () => {
     await using nft = await openNft()
     const { pid = 0 } = nft
     const namespaces = async (): Promise<readonly string[]> => {
@@ -99,11 +99,10 @@ describe('what is held', () => {
     }
     const own = await readlink('/proc/self/ns/net')
     const threads = (await namespaces()).length
-    // The first takes so long that its socket is to be closed by the second's time, which is what threads are started for.
+    // The first takes so long that its socket is to be closed by the second's time, which is what threads are there for.
     const both = [150_000, 10].map((addresses) => nft.run(holding(addresses), { netns }))
     expect(await Promise.all(both)).toEqual([{ kind: 'done' }, { kind: 'done' }])
-    await vi.waitFor(async () => expect((await namespaces()).length).toBeGreaterThan(threads), 5_000)
-    expect(new Set(await namespaces())).toEqual(new Set([own]))
+    expect(await namespaces()).toEqual(Array.from({ length: threads }, () => own))
   })
 
   test('is let go when it is closed, and can be opened again', async () => {
