@@ -1,6 +1,5 @@
 /** Tells when something in a directory changed, by notification where the kernel gives it and by time where not. */
-import { type FSWatcher, watch } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { type FSWatcher, statSync, watch } from 'node:fs'
 
 export class DirectoryWatcher implements Disposable {
   readonly #path: string
@@ -15,7 +14,7 @@ export class DirectoryWatcher implements Disposable {
 
   /** Resolves when something has changed since the last call, after `ms`, or when the signal aborts. */
   async changed(ms: number, signal: AbortSignal): Promise<void> {
-    await this.#attach()
+    this.#attach()
     if (!this.#dirty && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms)
@@ -37,11 +36,8 @@ export class DirectoryWatcher implements Disposable {
   }
 
   /** Watches the directory that is there now: one that was deleted and made again is another one. */
-  async #attach(): Promise<void> {
-    const inode = await stat(this.#path, { bigint: true }).then(
-      (found) => found.ino,
-      () => undefined,
-    )
+  #attach(): void {
+    const inode = inodeAt(this.#path)
     if (inode !== undefined && inode === this.#inode && this.#watcher !== undefined) return
     this[Symbol.dispose]()
     this.#inode = inode
@@ -58,5 +54,13 @@ export class DirectoryWatcher implements Disposable {
   #notify(): void {
     this.#dirty = true
     this.#wake?.()
+  }
+}
+
+function inodeAt(path: string): bigint | undefined {
+  try {
+    return statSync(path, { bigint: true }).ino
+  } catch {
+    return undefined
   }
 }

@@ -1,8 +1,11 @@
 /**
  * Netfilter sockets that are closed a little later than they could be. The kernel frees what a commit replaced after an
  * RCU grace period, and who closes a socket of that namespace before then waits for it: 4 to 20 ms, against 0.01 ms once
- * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. There
- * may have been another commit by then, so they are closed by other threads, which can be in any namespace. It is from a
+ * 100 ms have passed (measured with Linux 6.18). It is not for longer, since an open socket keeps its namespace alive. Meanwhile
+ * nobody can commit anything there, so none is closed before the namespace has been left alone for that time, and one is used
+ * again until then.
+ *
+ * Others may have committed something, so they are closed by other threads, which can be in any namespace. It is from a
  * timer that they are told to: a thread is born in the namespace of who starts it, and would keep it alive with all its
  * links, and who gives a socket away may be in a pod's.
  *
@@ -25,10 +28,20 @@ const HIGHEST = 1_023
 /** Each holds a thread of the pool, of which Node.js has four. */
 const MOST_AT_ONCE = 2
 
+interface Held {
+  readonly fd: number
+  readonly since: number
+  /** Of the namespace in which it was opened, where that is known. */
+  readonly cookie: bigint | undefined
+  /** It has no answer left to be read. */
+  readonly isClean: boolean
+}
+
 export class LateClose {
   readonly #libc: Libc
   readonly #most: number
-  readonly #held: { readonly fd: number; readonly since: number }[] = []
+  /** The eldest first. */
+  readonly #held: Held[] = []
   #closing = 0
   #timer: NodeJS.Timeout | undefined
 
@@ -39,24 +52,39 @@ export class LateClose {
     extendFiles(libc, HIGHEST)
   }
 
-  /** Takes over the descriptor. */
-  add(fd: number): void {
-    if (this.keep(fd)) this.#libc.close(fd)
-    else this.#hold(fd)
+  /**
+   * Takes over the descriptor.
+   * @param cookie of its namespace; given only for one that has no answer left to be read
+   */
+  add(fd: number, cookie?: bigint): void {
+    const place = { cookie, isClean: cookie !== undefined }
+    if (fd >= LOWEST) this.#hold({ fd, ...place })
+    else if (this.#keep(fd, place)) this.#libc.close(fd)
+    else this.#hold({ fd, ...place })
   }
 
   /**
    * Keeps the socket open by a descriptor of its own, so that closing the one that is given does not wait.
    * @returns whether that could be done
    */
-  keep(fd: number): boolean {
+  keep(fd: number, cookie?: bigint): boolean {
+    return this.#keep(fd, { cookie, isClean: false })
+  }
+
+  /** Gives back one of that namespace, for whoever adds it again; undefined where none is held. */
+  take(cookie: bigint): number | undefined {
+    const place = this.#held.findLastIndex((each) => each.isClean && each.cookie === cookie)
+    return place < 0 ? undefined : this.#held.splice(place, 1)[0]?.fd
+  }
+
+  #keep(fd: number, place: Pick<Held, 'cookie' | 'isClean'>): boolean {
     const kept = duplicate(this.#libc, fd, LOWEST)
-    if (kept >= 0) this.#hold(kept)
+    if (kept >= 0) this.#hold({ fd: kept, ...place })
     return kept >= 0
   }
 
-  #hold(fd: number): void {
-    this.#held.push({ fd, since: performance.now() })
+  #hold(held: Omit<Held, 'since'>): void {
+    this.#held.push({ ...held, since: performance.now() })
     if (this.#held.length > this.#most) this.#closeOldest()
     this.#wait(RIPE_MS)
   }
@@ -72,12 +100,22 @@ export class LateClose {
         return
       }
       this.#held.shift()
+      if (this.#isDelayed(next)) continue
       this.#closing += 1
       close(next.fd, () => {
         this.#closing -= 1
         this.#closeRipe()
       })
     }
+  }
+
+  /** Behind the youngest of its namespace, where somebody has been there since. */
+  #isDelayed(held: Held): boolean {
+    const place = this.#held.findLastIndex(({ cookie }) => cookie !== undefined && cookie === held.cookie)
+    const youngest = this.#held[place]
+    if (youngest === undefined || youngest.since <= held.since) return false
+    this.#held.splice(place, 0, { ...held, since: youngest.since })
+    return true
   }
 
   #wait(ms: number): void {

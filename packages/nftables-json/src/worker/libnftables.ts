@@ -7,6 +7,7 @@
  * socket's number is beyond what select(2) takes.
  */
 
+import { readCookieBy } from '../in-process/cookie.ts'
 import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Koffi, Libc } from '../in-process/libc.ts'
@@ -65,7 +66,7 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
       const before = held(expected, libc, socket)
       if ('kind' in before) return before
       const ran = runIn(library, context, command)
-      const generation = generationNow(libc, late)
+      const generation = generationNow(libc, late, before.cookie)
       return { ...ran, at: generation === undefined ? undefined : { ...before, generation } }
     } finally {
       library.free(context)
@@ -74,11 +75,11 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
 }
 
 /** By a socket of ours: libnftables up to 0.9.8 may have another one by now, which hears others than the kernel. */
-function generationNow(libc: Libc, late: LateClose): number | undefined {
+function generationNow(libc: Libc, late: LateClose, cookie: bigint): number | undefined {
   const fd = openNetfilterSocket(libc)
   if (fd < 0) return undefined
   const generation = readGenerationBy(libc, fd)
-  late.add(fd)
+  late.add(fd, generation === undefined ? undefined : cookie)
   return generation
 }
 
@@ -103,7 +104,7 @@ function openContext(library: Library, libc: Libc, late: LateClose): Opened | Fa
   const context = library.create(NFT_CTX_DEFAULT)
   // unless another thread was faster, which none here is; then `free` closes it, and may wait.
   const socket = isNetfilterSocket(libc, probe) && hearKernelAlone(libc, probe) ? probe : undefined
-  if (socket !== undefined) late.keep(socket)
+  if (socket !== undefined) late.keep(socket, readCookieBy(libc, socket))
   return { context, socket }
 }
 

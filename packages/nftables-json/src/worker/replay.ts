@@ -3,6 +3,7 @@
  * expected against its own, under the lock of the commit, so that nobody can come in between.
  */
 import { LRUCache } from 'lru-cache'
+import { readCookie } from '../in-process/cookie.ts'
 import { readGenerationBy } from '../in-process/generation.ts'
 import type { LateClose } from '../in-process/late-close.ts'
 import type { Libc } from '../in-process/libc.ts'
@@ -66,13 +67,22 @@ export class Replay {
   }
 
   #within(batch: Batch, comments: readonly string[], expected: Expected): Replayed {
-    const fd = openNetfilterSocket(this.#libc)
+    const fd = this.#socketOf(expected) ?? openNetfilterSocket(this.#libc)
     if (fd < 0) return unknown(`has no socket: ${this.#libc.lastError()}`)
+    let cookie: bigint | undefined
     try {
-      return this.#send(fd, batch, comments, expected)
+      const sent = this.#send(fd, batch, comments, expected)
+      cookie = sent.kind === 'ran' ? sent.at?.cookie : undefined
+      return sent
     } finally {
-      this.#late.add(fd)
+      this.#late.add(fd, cookie)
     }
+  }
+
+  /** One from before, if the thread is in the namespace that is expected. */
+  #socketOf(expected: Expected): number | undefined {
+    if (expected === 'untouched' || readCookie(this.#libc) !== expected.cookie) return undefined
+    return this.#late.take(expected.cookie)
   }
 
   #send(fd: number, batch: Batch, comments: readonly string[], expected: Expected): Replayed {
