@@ -1,5 +1,5 @@
 /**
- * A module of CommonJS as bytecode. V8 compiles a function when it is first called, and in a start all are: a quarter of the
+ * A module of CommonJS as bytecode. V8 compiles a function when it is first called, and in a start all are: a good part of the
  * time until the first rules stand (measured). The build compiles them once.
  *
  * V8 refuses bytecode of another version or of other flags, and the module is then compiled as always. But of the text it

@@ -8,13 +8,16 @@ import { bytecodeOf, scriptOf } from './bytecode.ts'
 declare const MAIN: string
 
 const requireMain = createRequire(import.meta.filename)
+const { '.js': loadAsAlways } = requireMain.extensions
 requireMain.extensions['.cjs'] = (module, path) => {
-  const script = scriptOf(readFileSync(path, 'utf8'), path, read(bytecodeOf(path)))
+  const bytecode = read(bytecodeOf(path))
+  if (bytecode === undefined) return loadAsAlways(module, path)
+  const script = scriptOf(readFileSync(path, 'utf8'), path, bytecode)
   script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path))
 }
 requireMain(join(import.meta.dirname, MAIN))
 
-/** Without it the chunk is only loaded later. */
+/** Undefined where there is none: the chunk is somebody else's, or is only loaded later. */
 function read(path: string): Buffer | undefined {
   try {
     return readFileSync(path)

@@ -4,7 +4,8 @@ const TELL = `
   vm.Script = class extends vm.Script {
     constructor(text, options) {
       super(text, options)
-      const how = { true: 'refused', false: 'taken' }[this.cachedDataRejected] ?? 'absent'
+      if (!options?.cachedData) return
+      const how = this.cachedDataRejected ? 'refused' : 'taken'
       console.error('bytecode ' + how + ': ' + options.filename)
     }
   }`
