@@ -15,7 +15,7 @@ import {
   type PluginContext,
   rolldown,
 } from 'rolldown'
-import { bytecodeOf, scriptOf } from './src/bytecode.ts'
+import { bytecodeFileOf, scriptOf, sealed } from './src/bytecode.ts'
 
 process.chdir(import.meta.dirname)
 
@@ -69,7 +69,7 @@ const withoutUndici: Plugin = {
 
 const WITHOUT_UNDICI = '\0without-undici'
 
-/** V8 holds a text with any other character by two bytes for each. Escaped, they mean the same in literals, and in comments nothing. */
+/** V8 holds a text with any other character by two bytes for each. Escaped, they mean the same in literals (but for raw ones). */
 const asciiOnly: Plugin = {
   name: 'ascii-only',
   // Whoever prints the code writes them anew, so not before.
@@ -95,6 +95,8 @@ const OUTPUT: OutputOptions = {
 const COMMON_JS: OutputOptions = {
   ...OUTPUT,
   format: 'cjs',
+  // As the sources are, being modules.
+  strict: true,
   entryFileNames: '[name]-[hash].cjs',
   chunkFileNames: '[name]-[hash].cjs',
 }
@@ -111,7 +113,7 @@ const { output: ofDaemon } = await daemon.write({
   codeSplitting: { groups: [{ name: 'start', test: (id) => ofEachStart.has(id) }] },
 })
 const chunks = ofDaemon.filter((each) => each.type === 'chunk')
-for (const chunk of chunks) await writeFile(join('dist', bytecodeOf(chunk.fileName)), compiled(chunk))
+for (const chunk of chunks) await writeFile(join('dist', bytecodeFileOf(chunk.fileName)), compiled(chunk))
 const main = chunks.find(({ isEntry }) => isEntry)
 
 // The process that holds libnftables is a file of its own, see packages/nftables-json/README.md, and loads nothing else.
@@ -131,7 +133,7 @@ const launch = await rolldown({
 })
 await launch.write({ ...COMMON_JS, entryFileNames: '[name].cjs.new', sourcemap: false })
 await rename('dist/mnpd.cjs.new', 'dist/mnpd.cjs')
-const bytecode = chunks.map(({ fileName }) => bytecodeOf(fileName))
+const bytecode = chunks.map(({ fileName }) => bytecodeFileOf(fileName))
 const written = [...ofDaemon, ...ofWorker].map(({ fileName }) => fileName).concat('mnpd.cjs', bytecode)
 for (const name of await readdir('dist')) {
   if (!written.includes(name)) await rm(join('dist', name), { recursive: true, force: true })
@@ -143,5 +145,5 @@ function compiled({ fileName, code }: OutputChunk): Buffer {
   const script = scriptOf(code, fileName)
   // V8 takes bytecode from a V8 with the same flags.
   setFlagsFromString('--lazy')
-  return script.createCachedData()
+  return sealed(code, script.createCachedData())
 }

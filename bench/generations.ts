@@ -12,8 +12,6 @@ import type { Pod } from '../test/lab/pod.ts'
 
 const PATIENCE_MS = 120_000
 
-export type Generation = number | undefined
-
 export class Generations implements Disposable {
   readonly #libc: Libc
   readonly #sockets: ReadonlyMap<Pod, number>
@@ -31,12 +29,12 @@ export class Generations implements Disposable {
     return new Generations(libc, sockets)
   }
 
-  of(pods: readonly Pod[]): ReadonlyMap<Pod, Generation> {
+  of(pods: readonly Pod[]): ReadonlyMap<Pod, number> {
     return new Map(pods.map((pod) => [pod, this.#read(pod)]))
   }
 
   /** Waits until the rules of all those have been written to since. */
-  async changed(since: ReadonlyMap<Pod, Generation>): Promise<void> {
+  async changed(since: ReadonlyMap<Pod, number>): Promise<void> {
     const end = performance.now() + PATIENCE_MS
     const left = new Map(since)
     while (left.size > 0) {
@@ -53,7 +51,9 @@ export class Generations implements Disposable {
     for (const fd of this.#sockets.values()) this.#libc.close(fd)
   }
 
-  #read(pod: Pod): Generation {
-    return readGenerationBy(this.#libc, this.#sockets.get(pod) ?? -1)
+  #read(pod: Pod): number {
+    const generation = readGenerationBy(this.#libc, this.#sockets.get(pod) ?? -1)
+    if (generation === undefined) throw new Error(`${pod.name}: its generation cannot be told`)
+    return generation
   }
 }

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
-import { bytecodeOf, scriptOf } from './bytecode.ts'
+import { bytecodeFileOf, scriptOf, unsealed } from './bytecode.ts'
 
 /** The name of its chunk, which the build puts in. */
 declare const MAIN: string
@@ -10,10 +10,11 @@ declare const MAIN: string
 const requireMain = createRequire(import.meta.filename)
 const { '.js': loadAsAlways } = requireMain.extensions
 requireMain.extensions['.cjs'] = (module, path) => {
-  const bytecode = read(bytecodeOf(path))
-  if (bytecode === undefined) return loadAsAlways(module, path)
-  const script = scriptOf(readFileSync(path, 'utf8'), path, bytecode)
-  script.runInThisContext()(module.exports, createRequire(path), module, path, dirname(path))
+  const file = read(bytecodeFileOf(path))
+  if (file === undefined) return loadAsAlways(module, path)
+  const text = readFileSync(path, 'utf8')
+  const define = scriptOf(text, path, unsealed(text, file)).runInThisContext()
+  define.call(module.exports, module.exports, createRequire(path), module, path, dirname(path))
 }
 requireMain(join(import.meta.dirname, MAIN))
 

@@ -82,6 +82,8 @@ function version(): string {
   return (JSON.parse(text) as { version: string }).version
 }
 
+// Until it is known: a promise that never settles is no success.
+process.exitCode = 2
 main(process.argv.slice(2)).then(
   (code) => {
     process.exitCode = code

@@ -13,7 +13,10 @@ export const TELL_BYTECODE: Readonly<Record<string, string>> = {
   NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(TELL)}`,
 }
 
-/** @returns how each was loaded: of `bytecode taken: /…/start-abc.cjs` is left `taken` */
-export function bytecodeTold(stderr: string): readonly string[] {
-  return [...stderr.matchAll(/^bytecode (\w+): /gm)].map(([, how = '']) => how)
+/** @returns each chunk's name without its hash, and how it was loaded */
+export function bytecodeTold(
+  stderr: string,
+): readonly { readonly chunk: string; readonly how: 'taken' | 'refused' }[] {
+  const told = stderr.matchAll(/^bytecode (taken|refused): .*\/(\S+?)(?:-\S{8})?\.cjs$/gm)
+  return [...told].map(([, how, chunk = '']) => ({ chunk, how: how as 'taken' | 'refused' }))
 }

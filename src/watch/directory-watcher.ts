@@ -1,5 +1,6 @@
 /** Tells when something in a directory changed, by notification where the kernel gives it and by time where not. */
 import { type FSWatcher, statSync, watch } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 
 export class DirectoryWatcher implements Disposable {
   readonly #path: string
@@ -15,6 +16,8 @@ export class DirectoryWatcher implements Disposable {
   /** Resolves when something has changed since the last call, after `ms`, or when the signal aborts. */
   async changed(ms: number, signal: AbortSignal): Promise<void> {
     this.#attach()
+    // Whoever asks again and again lets others have a turn, whatever happens to the directory meanwhile.
+    if (this.#dirty) await setImmediate()
     if (!this.#dirty && !signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms)
@@ -40,15 +43,17 @@ export class DirectoryWatcher implements Disposable {
     const inode = inodeAt(this.#path)
     if (inode !== undefined && inode === this.#inode && this.#watcher !== undefined) return
     this[Symbol.dispose]()
+    if (inode !== this.#inode) this.#dirty = true
     this.#inode = inode
     if (inode === undefined) return
     try {
       this.#watcher = watch(this.#path, { persistent: false }, () => this.#notify())
       this.#watcher.on('error', () => this[Symbol.dispose]())
+      // Until now nobody would have told.
+      this.#dirty = true
     } catch {
       this.#watcher = undefined // The next call tries again; until then time alone tells.
     }
-    this.#dirty = true
   }
 
   #notify(): void {

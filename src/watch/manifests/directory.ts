@@ -1,6 +1,7 @@
 /**
  * The files of the manifests directory as they stand: read when they change, kept when they break. They are read at once and
  * not by threads, which takes a tenth of the time: a look is a dozen calls, and each way to a thread and back as long as ten.
+ * The directory is taken to be on a disk of this machine; where its file system hangs the daemon waits.
  *
  * A file that is written in place is empty or cut short for a moment, and what is read then could take a policy away.
  * So a file counts once it has stood unchanged for a while; one that was moved over its predecessor is whole at once.
@@ -12,7 +13,7 @@ import {
   fstatSync,
   openSync,
   readdirSync,
-  readFileSync,
+  readSync,
   statSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -112,7 +113,7 @@ export class ManifestDirectory {
       const age = this.#clock.wallTime() - Number(before.mtimeMs)
       const settled = before.size > 0n ? SETTLE_MS : EMPTY_SETTLE_MS
       if (!moved && age >= 0 && age < settled) return { kind: 'unsettled' }
-      const text = readWhole(path, stamp)
+      const text = readWhole(path, before)
       if (text === undefined) return { kind: 'unsettled' }
       const file = await this.#parse(path, text, { stamp, inode: before.ino }, known)
       const shrunk = known !== undefined && !moved && file.objects.length < known.objects.length
@@ -157,17 +158,26 @@ export class ManifestDirectory {
   }
 }
 
-/** @returns the text; undefined where the file is not, or is no longer, the one of that stamp. */
-function readWhole(path: string, stamp: string): string | undefined {
+/** @returns the text; undefined where the file is not, or is no longer, the one that was seen. */
+function readWhole(path: string, seen: BigIntStats): string | undefined {
   // A pipe may stand there by now, which would make an open wait.
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
   try {
-    const isSame = (): boolean => stampOf(fstatSync(fd, { bigint: true })) === stamp
-    const text = isSame() ? readFileSync(fd, 'utf8') : undefined
+    const isSame = (): boolean => stampOf(fstatSync(fd, { bigint: true })) === stampOf(seen)
+    const text = isSame() ? readBytes(fd, Number(seen.size)) : undefined
     return isSame() ? text : undefined
   } finally {
     closeSync(fd)
   }
+}
+
+/** @returns undefined where there are fewer or more than so many: it may be growing without end */
+function readBytes(fd: number, size: number): string | undefined {
+  const bytes = Buffer.allocUnsafe(size + 1)
+  let length = 0
+  for (let read = -1; read !== 0 && length <= size; length += read)
+    read = readSync(fd, bytes, length, bytes.length - length, null)
+  return length === size ? bytes.toString('utf8', 0, length) : undefined
 }
 
 function stampOf({ ino, size, mtimeNs, ctimeNs }: BigIntStats): string {

@@ -20,6 +20,8 @@ import { duplicate, extendFiles } from './netfilter-socket.ts'
 const RIPE_MS = 100
 /** Beyond that many, the oldest is closed before its time. */
 const MOST = 256
+/** Of one namespace that is still written to. */
+const MOST_DELAYED = 8
 /** The lowest of their numbers; with all that are held it stays within 1,024 files, which a process may have as a rule. */
 const LOWEST = 512
 /** Beyond all of them. */
@@ -111,9 +113,11 @@ export class LateClose {
 
   /** Behind the youngest of its namespace, where somebody has been there since. */
   #isDelayed(held: Held): boolean {
-    const place = this.#held.findLastIndex(({ cookie }) => cookie !== undefined && cookie === held.cookie)
+    const isBeside = ({ cookie }: Held): boolean => cookie !== undefined && cookie === held.cookie
+    const place = this.#held.findLastIndex(isBeside)
     const youngest = this.#held[place]
     if (youngest === undefined || youngest.since <= held.since) return false
+    if (this.#held.filter(isBeside).length >= MOST_DELAYED) return false
     this.#held.splice(place, 0, { ...held, since: youngest.since })
     return true
   }
@@ -125,6 +129,7 @@ export class LateClose {
     }, ms)
   }
 
+  /** By this thread, which may have to wait: otherwise there would be no end to how many are open. */
   #closeOldest(): void {
     const oldest = this.#held.shift()
     if (oldest !== undefined) this.#libc.close(oldest.fd)

@@ -76,7 +76,7 @@ export function loadLibnftables(koffi: Koffi, libc: Libc, late: LateClose): RunC
 
 /** By a socket of ours: libnftables up to 0.9.8 may have another one by now, which hears others than the kernel. */
 function generationNow(libc: Libc, late: LateClose, cookie: bigint): number | undefined {
-  const fd = openNetfilterSocket(libc)
+  const fd = late.take(cookie) ?? openNetfilterSocket(libc)
   if (fd < 0) return undefined
   const generation = readGenerationBy(libc, fd)
   late.add(fd, generation === undefined ? undefined : cookie)

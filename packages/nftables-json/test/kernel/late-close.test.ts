@@ -85,3 +85,18 @@ test('none is closed before its namespace has been left alone', async () => {
     expect([fileOf(512), fileOf(513), fileOf(514)]).toEqual([undefined, undefined, undefined]),
   )
 })
+
+test('of a namespace that is written to all the time only some are held longer', async () => {
+  const late = new LateClose(libc)
+  for (let n = 0; n < 40; n += 1) {
+    const fd = opened()
+    late.keep(fd, 1n)
+    libc.close(fd)
+    await setTimeout(10)
+  }
+  const held = Array.from({ length: 60 }, (_, n) => fileOf(512 + n)).filter((file) => file !== undefined)
+  // What came within the time for which any is held, and those.
+  expect(held.length).toBeLessThan(30)
+  expect(held.length).toBeGreaterThanOrEqual(8)
+  await vi.waitFor(() => expect(fileOf(512)).toBeUndefined())
+})
