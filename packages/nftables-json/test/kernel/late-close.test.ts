@@ -1,16 +1,12 @@
 /** Sockets that are closed late are out of the way of those who find theirs by the lowest number that is free. */
 import { readlinkSync } from 'node:fs'
-import { setTimeout } from 'node:timers/promises'
 import koffi from 'koffi'
-import { expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { LateClose } from '../../src/in-process/late-close.ts'
 import { loadLibc } from '../../src/in-process/libc.ts'
 import { openNetfilterSocket } from '../../src/in-process/netfilter-socket.ts'
 
 const libc = loadLibc(koffi)
-
-/** The time for which one is held, and half as much. */
-const WELL_BEYOND_MS = 150
 
 function opened(): number {
   const fd = openNetfilterSocket(libc)
@@ -53,50 +49,70 @@ test('beyond a number of them the oldest is closed', async () => {
   await vi.waitFor(() => expect([fileOf(513), fileOf(514)]).toEqual([undefined, undefined]))
 })
 
-test('one whose namespace is known can be had again, and is held anew', async () => {
-  const late = new LateClose(libc)
-  const fd = opened()
-  const file = fileOf(fd)
-  late.add(fd, 1n)
-  expect(late.take(2n)).toBeUndefined()
-  const again = late.take(1n) ?? expect.fail('is not held')
-  expect(fileOf(again)).toBe(file)
-  expect(late.take(1n)).toBeUndefined()
-  await setTimeout(WELL_BEYOND_MS)
-  expect(fileOf(again)).toBe(file)
-  late.add(again, 1n)
-  expect(fileOf(again)).toBe(file)
-  await vi.waitFor(() => expect(fileOf(again)).toBeUndefined())
-})
+describe('where the namespace is known', () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'performance'] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
 
-test('none is closed before its namespace has been left alone', async () => {
-  const late = new LateClose(libc)
-  late.keep(opened(), 1n)
-  late.add(opened(), 2n)
-  const [busy, left] = [fileOf(512), fileOf(513)]
-  for (let n = 0; n < 6; n += 1) {
-    await setTimeout(WELL_BEYOND_MS / 6)
-    const fd = late.take(1n) ?? opened()
-    late.add(fd, 1n)
-    expect(fileOf(512)).toBe(busy)
-  }
-  expect(fileOf(513)).not.toBe(left)
-  await vi.waitFor(() =>
-    expect([fileOf(512), fileOf(513), fileOf(514)]).toEqual([undefined, undefined, undefined]),
-  )
-})
-
-test('of a namespace that is written to all the time only some are held longer', async () => {
-  const late = new LateClose(libc)
-  for (let n = 0; n < 40; n += 1) {
+  /** As `keep` for a socket that is then closed. */
+  function keep(late: LateClose, cookie: bigint): void {
     const fd = opened()
-    late.keep(fd, 1n)
+    late.keep(fd, cookie)
     libc.close(fd)
-    await setTimeout(10)
   }
-  const held = Array.from({ length: 60 }, (_, n) => fileOf(512 + n)).filter((file) => file !== undefined)
-  // What came within the time for which any is held, and those.
-  expect(held.length).toBeLessThan(30)
-  expect(held.length).toBeGreaterThanOrEqual(8)
-  await vi.waitFor(() => expect(fileOf(512)).toBeUndefined())
+
+  test('one can be had again, and is held anew', async () => {
+    const late = new LateClose(libc)
+    const fd = opened()
+    const file = fileOf(fd)
+    late.add(fd, 1n)
+    expect(late.take(2n)).toBeUndefined()
+    const again = late.take(1n) ?? expect.fail('is not held')
+    expect(fileOf(again)).toBe(file)
+    expect(late.take(1n)).toBeUndefined()
+    vi.advanceTimersByTime(150)
+    expect(fileOf(again)).toBe(file)
+    late.add(again, 1n)
+    vi.advanceTimersByTime(90)
+    expect(fileOf(again)).toBe(file)
+    await vi.waitFor(() => expect(fileOf(again)).toBeUndefined())
+  })
+
+  test('one that may have an answer left cannot', async () => {
+    const late = new LateClose(libc)
+    keep(late, 1n)
+    expect(late.take(1n)).toBeUndefined()
+    await vi.waitFor(() => expect(fileOf(512)).toBeUndefined())
+  })
+
+  test('none is closed before its namespace has been left alone', async () => {
+    const late = new LateClose(libc)
+    keep(late, 1n)
+    late.add(opened(), 2n)
+    const busy = fileOf(512)
+    for (let n = 0; n < 10; n += 1) {
+      vi.advanceTimersByTime(50)
+      late.add(late.take(1n) ?? opened(), 1n)
+    }
+    await vi.waitFor(() => expect(late.take(2n)).toBeUndefined())
+    expect(fileOf(512)).toBe(busy)
+    await vi.waitFor(() =>
+      expect([fileOf(512), fileOf(513), fileOf(514)]).toEqual([undefined, undefined, undefined]),
+    )
+  })
+
+  test('of one that is written to all the time only some are held longer', async () => {
+    const late = new LateClose(libc)
+    const held = (): number => Array.from({ length: 60 }, (_, n) => fileOf(512 + n)).filter(Boolean).length
+    for (let n = 0; n < 40; n += 1) {
+      keep(late, 1n)
+      vi.advanceTimersByTime(10)
+    }
+    // Those of the last tenth of a second, and some.
+    await vi.waitFor(() => expect(held()).toBeLessThanOrEqual(20), { interval: 1 })
+    await vi.waitFor(() => expect(held()).toBe(0))
+  })
 })
