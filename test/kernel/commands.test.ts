@@ -69,6 +69,14 @@ const onCluster = (command: string, ...args: readonly string[]) =>
 const explain = (from: string, to: string, port: string, ...args: readonly string[]) =>
   onCluster('explain', `--from=${from}`, `--to=${to}`, `--port=${port}`, ...args)
 
+test('a command that comes to no end, though nothing is left to be done, is no success', async () => {
+  const hang = join(directory, 'hang.cjs')
+  await writeFile(hang, 'Promise.prototype.then = () => undefined')
+  const env = { NODE_OPTIONS: `--require=${hang}` }
+  const { exitCode, stdout } = await execa(MNPD, ['version'], { reject: false, env })
+  expect([exitCode, stdout]).toEqual([2, expect.stringMatching(/^\d+\./)])
+})
+
 describe('mnpd compile', () => {
   test('prints one pod as text that nft loads as it is', async () => {
     const [code, text, err] = await onCluster('compile', '--pod=shop/web')
