@@ -102,7 +102,8 @@ test('libnftables is loaded into Node.js itself', async () => {
 
 test('its bytecode is taken by its Node.js', async () => {
   const { NODE_OPTIONS } = TELL_BYTECODE
-  const told = await daemon.exec('sh', '-c', `NODE_OPTIONS='${NODE_OPTIONS}' mnpd run --help 2>&1`)
+  const command = ['sh', '-c', 'mnpd run --help 2>&1']
+  const told = await daemon.exec('env', `NODE_OPTIONS=${NODE_OPTIONS}`, ...command)
   expect(bytecodeTold(told)).toContainEqual({ chunk: 'start', how: 'taken' })
   expect(bytecodeTold(told).filter(({ how }) => how === 'refused')).toEqual([])
 })
