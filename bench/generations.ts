@@ -21,7 +21,7 @@ export class Generations implements Disposable {
     this.#sockets = sockets
   }
 
-  static async of(pods: readonly Pod[]): Promise<Generations> {
+  static async open(pods: readonly Pod[]): Promise<Generations> {
     const [libc, access] = [loadLibc(await loadKoffi()), await openNetnsAccess()]
     const open = (pod: Pod): number => access?.within(pod.netns, () => openNetfilterSocket(libc)) ?? -1
     const sockets = new Map(pods.map((pod) => [pod, open(pod)]))

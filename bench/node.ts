@@ -76,7 +76,7 @@ class Full implements AsyncDisposable {
   static async create(): Promise<Full> {
     const lab = await Lab.create('node')
     const pods = await manyPods(lab)
-    return new Full(lab, await Manifests.create(), pods, await Generations.of(pods))
+    return new Full(lab, await Manifests.create(), pods, await Generations.open(pods))
   }
 
   /** Has so many of the pods be of this node; the others are unknown. */

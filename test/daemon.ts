@@ -76,6 +76,17 @@ export class DaemonProcess implements AsyncDisposable {
     }
   }
 
+  /** The values of all series of `/metrics`, by name and labels; histograms by their count. @throws while nothing answers */
+  async metrics(): Promise<Readonly<Record<string, number>>> {
+    const text = await (await fetch(`${this.url}/metrics`)).text()
+    const lines = text
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('#') && !line.includes('_bucket'))
+    return Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+    )
+  }
+
   /** Waits for a line of the log that matches. */
   async logged(pattern: RegExp, timeoutMs = 20_000): Promise<LogLine> {
     const find = (): LogLine | undefined => this.log.find(({ msg }) => pattern.test(msg))

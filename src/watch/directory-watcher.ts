@@ -18,7 +18,7 @@ export class DirectoryWatcher implements Disposable {
     this.#attach()
     // Whoever asks again and again lets others have a turn, whatever happens to the directory meanwhile.
     if (this.#dirty) await setImmediate()
-    if (!this.#dirty && !signal.aborted) {
+    else if (!signal.aborted) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms)
         this.#wake = () => {

@@ -35,19 +35,8 @@ afterAll(async () => {
   await lab?.[Symbol.asyncDispose]()
 })
 
-/** The values of all series, by name and labels; histograms by their count. */
-async function scrape(): Promise<Readonly<Record<string, number>>> {
-  const text = await (await fetch(`${daemon.url}/metrics`)).text()
-  const lines = text
-    .split('\n')
-    .filter((line) => line !== '' && !line.startsWith('#') && !line.includes('_bucket'))
-  return Object.fromEntries(
-    lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
-  )
-}
-
 test('counts pods, Issues and sources', async () => {
-  const series = await scrape()
+  const series = await daemon.metrics()
   expect(series).toMatchObject({
     mnpd_ready: 1,
     'mnpd_pods{state="governed"}': 1,
@@ -61,18 +50,18 @@ test('counts pods, Issues and sources', async () => {
 })
 
 test('a change is measured from its arrival to its being enforced', async () => {
-  const before = (await scrape())['mnpd_enforcement_duration_seconds_count'] ?? 0
+  const before = (await daemon.metrics())['mnpd_enforcement_duration_seconds_count'] ?? 0
   const seen = daemon.log.length
   await manifests.save('more', [policyObject('y', 'q', 'x/red', { podSelector: {} })])
   await daemon.settled(seen)
-  const after = await scrape()
+  const after = await daemon.metrics()
   expect(after['mnpd_enforcement_duration_seconds_count']).toBeGreaterThan(before)
   expect(after['mnpd_enforcement_duration_seconds_sum']).toBeGreaterThan(0.001)
   expect(after['mnpd_pods{state="governed"}']).toBe(2)
 })
 
 test('policies are counted where that is asked for', async () => {
-  const series = await scrape()
+  const series = await daemon.metrics()
   expect(series).toMatchObject({
     'mnpd_policy_packets{namespace="x",policy="",direction="ingress",verdict="drop"}': 0,
     'mnpd_policy_bytes{namespace="x",policy="",direction="ingress",verdict="drop"}': 0,

@@ -60,9 +60,8 @@ export class LateClose {
    */
   add(fd: number, cookie?: bigint): void {
     const place = { cookie, isClean: cookie !== undefined }
-    if (fd >= LOWEST) this.#hold({ fd, ...place })
-    else if (this.#keep(fd, place)) this.#libc.close(fd)
-    else this.#hold({ fd, ...place })
+    if (fd >= LOWEST || !this.#keep(fd, place)) this.#hold({ fd, ...place })
+    else this.#libc.close(fd)
   }
 
   /**
@@ -102,7 +101,7 @@ export class LateClose {
         return
       }
       this.#held.shift()
-      if (this.#isDelayed(next)) continue
+      if (this.#delay(next)) continue
       this.#closing += 1
       close(next.fd, () => {
         this.#closing -= 1
@@ -111,8 +110,8 @@ export class LateClose {
     }
   }
 
-  /** Behind the youngest of its namespace, where somebody has been there since. */
-  #isDelayed(held: Held): boolean {
+  /** Puts it beside the youngest of its namespace. @returns whether somebody has been there since, and few others wait for that */
+  #delay(held: Held): boolean {
     const isBeside = ({ cookie }: Held): boolean => cookie !== undefined && cookie === held.cookie
     const place = this.#held.findLastIndex(isBeside)
     const youngest = this.#held[place]
